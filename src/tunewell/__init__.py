@@ -1,0 +1,165 @@
+"""tunewell tunes hyperparameters: every way to tune, behind one small interface.
+
+    import tunewell as tw
+
+    study = tw.tune(train, {"lr": tw.Float(1e-5, 1e-1, log=True)}, minimize="loss", trials=50)
+    print(study.best)
+
+The names below are the public ones. They are imported when first used, so that `import tunewell` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunewell.errors import (
+        CheckpointError,
+        Conflict,
+        FileError,
+        MissingExtra,
+        NotAStudy,
+        ObjectiveError,
+        Released,
+        SpaceError,
+        Stale,
+        StoreError,
+        StudyError,
+        TooNew,
+        TunewellError,
+        Unsupported,
+    )
+    from tunewell.executors.inline import Inline
+    from tunewell.executors.processes import Processes
+    from tunewell.executors.run import Run
+    from tunewell.executors.simulated import Simulated
+    from tunewell.honest.vault import Rows, Sealed, Split
+    from tunewell.live import LiveStudy, open_store, open_study
+    from tunewell.loop import run, tune
+    from tunewell.method import Method, cite
+    from tunewell.methods.auto import Auto
+    from tunewell.methods.compose import Take, Then, Unique
+    from tunewell.methods.grid import Grid
+    from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
+    from tunewell.methods.random import Random
+    from tunewell.methods.zoom import Zoom
+    from tunewell.space import (
+        Choice,
+        Constant,
+        Float,
+        Int,
+        LogNormal,
+        Normal,
+        Ordinal,
+        Quantiles,
+        Space,
+        Weights,
+    )
+    from tunewell.stores.memory import MemoryStore
+    from tunewell.stores.sql import SqlStore
+    from tunewell.study import Act, Best, Goal, Job, Limits, Report, Result, Steps, Study, Trial
+    from tunewell.verify import verify
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "tunewell.errors": "TunewellError SpaceError StudyError Unsupported ObjectiveError FileError CheckpointError "
+    "MissingExtra StoreError NotAStudy TooNew Conflict Stale Released",
+    "tunewell.executors.inline": "Inline",
+    "tunewell.executors.processes": "Processes",
+    "tunewell.executors.run": "Run",
+    "tunewell.executors.simulated": "Simulated",
+    "tunewell.honest.vault": "Rows Sealed Split",
+    "tunewell.live": "LiveStudy open_store open_study",
+    "tunewell.loop": "run tune",
+    "tunewell.method": "Method cite",
+    "tunewell.methods.auto": "Auto",
+    "tunewell.methods.compose": "Take Then Unique",
+    "tunewell.methods.grid": "Grid",
+    "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
+    "tunewell.methods.random": "Random",
+    "tunewell.methods.zoom": "Zoom",
+    "tunewell.space": "Choice Constant Float Int LogNormal Normal Ordinal Quantiles Space Weights",
+    "tunewell.stores.memory": "MemoryStore",
+    "tunewell.stores.sql": "SqlStore",
+    "tunewell.study": "Act Best Goal Job Limits Report Result Steps Study Trial",
+    "tunewell.verify": "verify",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "Act",
+    "Auto",
+    "Best",
+    "CheckpointError",
+    "Choice",
+    "Conflict",
+    "Constant",
+    "FileError",
+    "Float",
+    "Goal",
+    "Grid",
+    "Halton",
+    "Inline",
+    "Int",
+    "Job",
+    "LatinHypercube",
+    "Limits",
+    "LiveStudy",
+    "LogNormal",
+    "MemoryStore",
+    "Method",
+    "MissingExtra",
+    "Normal",
+    "NotAStudy",
+    "ObjectiveError",
+    "Ordinal",
+    "Processes",
+    "Quantiles",
+    "Random",
+    "Released",
+    "Report",
+    "Result",
+    "Rows",
+    "Run",
+    "Sealed",
+    "Simulated",
+    "Sobol",
+    "Space",
+    "SpaceError",
+    "Split",
+    "SqlStore",
+    "Stale",
+    "Steps",
+    "StoreError",
+    "Study",
+    "StudyError",
+    "Take",
+    "Then",
+    "TooNew",
+    "Trial",
+    "TunewellError",
+    "Unique",
+    "Unsupported",
+    "Weights",
+    "Zoom",
+    "cite",
+    "open_store",
+    "open_study",
+    "run",
+    "tune",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tunewell' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""Statistics of "is it really better": arrays in, arrays out."""

@@ -1,0 +1,480 @@
+"""A study that is bound to its store: what `tune` and `open_study` give to people."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tunewell import budget
+from tunewell.errors import Conflict, StudyError, Unsupported
+from tunewell.honest.vault import Sealed, Split, unseal
+from tunewell.method import Method, from_json, load, to_json
+from tunewell.order import ordered, waits_for
+from tunewell.owner import new_owner
+from tunewell.protocols import Store
+from tunewell.space import Config, Space
+from tunewell.study import Act, Best, Entry, Event, Failure, Goal, Job, Limits, Metrics, Result, Settings, Steps, Study
+
+log = logging.getLogger("tunewell")
+
+LEASE = 10.0
+"""Seconds after which the jobs of a coordinator that no longer renews its leases go to another."""
+
+
+def open_store(where: Any) -> Store:
+    """The store behind a path, a database URL, None (memory) or a store itself."""
+    if where is not None and not isinstance(where, str | Path):
+        store: Store = where
+        return store
+    text = str(where) if where is not None else "memory"
+    kind = "memory" if text == "memory" else "postgresql" if text.startswith("postgres") else "sqlite"
+    made: Store = load("tunewell.stores", kind)(*([] if kind == "memory" else [text]))
+    return made
+
+
+class LiveStudy(Study):
+    """A Study and the store that keeps it. Made by `tune` and `open_study`, not by hand.
+
+    Besides the views of a Study: `ask`/`tell` for people who own their loop, `add` for results from elsewhere,
+    `enqueue`, `cancel`, `change` and `extend`. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(
+        self, store: Store, name: str, predicates: Mapping[str, Callable[[Config], bool]] | None = None
+    ) -> None:
+        super().__init__(name, predicates=predicates)
+        self.store = store
+        self.owner = new_owner()
+        self.watchers: list[Callable[[Study, Event], None]] = []
+        self._asked: dict[int, tuple[int, float]] = {}
+        self._methods: dict[str, Method] = {}
+
+    def __enter__(self) -> LiveStudy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the store."""
+        self.store.close()
+
+    # --- reading and writing the log ---------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Read what others have committed."""
+        self._take(self.store.read(self.name, after=len(self._log)))
+
+    def write(self, *events: Event) -> None:
+        """Commit events, and read what others committed before them. Raises Conflict or Stale; then nothing is
+        written.
+        """
+        entries = self.store.append(self.name, *events)
+        if entries and entries[0].number == len(self._log) + 1:
+            self._take(entries)
+        else:
+            self.refresh()
+
+    def _take(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self.commit(entry.event, entry.time)
+            for watcher in self.watchers:
+                watcher(self, entry.event)
+
+    # --- deciding ----------------------------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> Method:
+        """The method in force."""
+        key = msgspec.json.encode(self.settings.method).decode()
+        if key not in self._methods:
+            self._methods[key] = from_json(self.settings.method)
+        return self._methods[key]
+
+    def decide(self) -> Job | None:
+        """The next job: the oldest enqueued config, else what the method proposes; None when there is none that the
+        budget affords. It is not written yet."""
+        job = decide(self, self.method)
+        return self.start(job) if job is not None and budget.affords(self, job) else None
+
+    def next_job(self) -> Job | None:
+        """Decide and commit the next job; when somebody else was quicker, read what they did and decide again."""
+        while not budget.over(self, time.time()):
+            job = self.decide()
+            if job is None:
+                return None
+            try:
+                self.write(job)
+            except Conflict:
+                self.refresh()
+                continue
+            return job
+        return None
+
+    # --- for people who own their loop -------------------------------------------------------------------------------
+
+    def ask(self) -> Job | None:
+        """A job to run now, under this process's lease; None when there is nothing to do now.
+
+        Run `job.config` up to `job.until` steps, then `tell`.
+        """
+        self.refresh()
+        for job in (*self.pending(), *iter(self.next_job, None)):
+            attempt = self.store.leases.claim(self.name, job.id, self.owner, 24 * 3600.0, parent=job.parent)
+            if attempt is not None:
+                self._asked[job.id] = attempt, time.perf_counter()
+                return job
+        return None
+
+    def tell(
+        self, job: Job | int, metrics: Mapping[str, float] | float | None = None, *, failed: str = "", **more: Any
+    ) -> None:
+        """The Result of a job that `ask` gave: a number, a mapping of metrics, or why it failed (one of `FAILURES`).
+
+        `more` are fields of `Result`: seconds, std, gradient. Raises StudyError for a job that was not asked here.
+        """
+        number = job if isinstance(job, int) else job.id
+        if number not in self._asked:
+            raise StudyError(f"job {number} was not asked for here", hint="tell() answers a job that ask() gave.")
+        attempt, began = self._asked[number]
+        more = {"seconds": time.perf_counter() - began, "step": self.jobs[number].until, **more}
+        result = Result(number, "failed" if failed else "done", self._metrics(metrics), attempt=attempt, **more)
+        if failed:
+            result = msgspec.structs.replace(result, error=Failure(failed))
+        self.write(checked(self, result))
+        del self._asked[number]
+        self.store.leases.release(self.name, number, self.owner)
+
+    def add(self, config: Config, metrics: Mapping[str, float] | float, *, seed: int = 0) -> None:
+        """A result from elsewhere: all methods learn from it, no budget counts it. Raises SpaceError for a bad
+        config.
+        """
+        config = self.space.validate(config)
+        while True:
+            job = self.start(Job(config, self.steps.maximum, tag=("added",), seed=seed))
+            try:
+                result = Result(job.id, "done", self._metrics(metrics), step=job.until)
+                return self.write(job, checked(self, result, job))
+            except Conflict:
+                self.refresh()
+
+    def _metrics(self, metrics: Mapping[str, float] | float | None) -> Metrics:
+        if metrics is None:
+            return {}
+        if isinstance(metrics, Mapping):
+            return {name: float(value) for name, value in metrics.items()}
+        return {self.objectives[0].metric: float(metrics)}
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def enqueue(self, config: Config) -> None:
+        """Run `config` before the method is asked again. Raises SpaceError where the space forbids it."""
+        self.write(Act("enqueue", {"config": self.space.validate(config)}, by=self.owner))
+
+    def cancel(self, trial: int) -> None:
+        """Stop a trial for good: its running job ends "cancelled"."""
+        if trial not in self.jobs:
+            raise StudyError(
+                f"there is no trial {trial}", hint=f"The study has {len(self.trials)} trials: see study.trials."
+            )
+        self.write(Act("cancel", {"trial": trial}, by=self.owner))
+
+    def change(
+        self,
+        *,
+        space: Any = None,
+        goals: Sequence[Goal] | None = None,
+        method: Any = None,
+        steps: int | Steps | None = None,
+        limits: Limits | None = None,
+        **limit: float | None,
+    ) -> None:
+        """Go on with another space, other goals, another method, more steps a trial, or other limits (`trials=100`, …).
+
+        What ran stays; methods see of it what is valid in the new space.
+        """
+        if limit:
+            limits = msgspec.structs.replace(limits or self.limits, **limit)
+        given = settings_json(space=space, goals=goals, method=method, steps=steps, limits=limits)
+        if given:
+            self.write(Act("change", given, by=self.owner))
+
+    def extend(self, **more: float) -> None:
+        """Raise limits by these amounts: `extend(trials=50)`."""
+        for name in more:
+            if getattr(self.limits, name, None) is None:
+                raise StudyError(f"the study has no limit {name!r} to extend", hint="Use change() to set one.")
+        self.change(**{name: getattr(self.limits, name) + amount for name, amount in more.items()})
+
+    # --- the sealed test set -----------------------------------------------------------------------------------------
+
+    @property
+    def sealed(self) -> dict[str, Any] | None:
+        """The record of the sealed test set; None when the study was opened without `data`."""
+        acts = [event for event in self.events if isinstance(event, Act) and event.what == "seal"]
+        return acts[-1].data if acts else None
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Every read of the test set, finished or not, in order. More than one is a warning: the score is no longer
+        fresh.
+        """
+        acts = [event.data for event in self.events if isinstance(event, Act) and event.what == "vault"]
+        scores = {act["read"]: act["score"] for act in acts if "score" in act}
+        intents = [act for act in acts if "score" not in act]
+        return [Reading(a["read"], a["trial"], a["config"], a["validation"], scores.get(a["read"])) for a in intents]
+
+    def read_vault(self, score: Callable[[Best, Sealed], float]) -> Reading:
+        """The test score of the best config: `score(best, sealed)`, once. The read is logged before it happens.
+
+        Raises StudyError when nothing is sealed or nothing has finished.
+        """
+        record, best = self.sealed, self.best
+        if record is None or self.files is None or best is None:
+            what = "nothing has finished yet" if record is not None else "the study has no sealed test set"
+            raise StudyError(what, hint="Open the study with data=Split(x, y).")
+        number = len(self.readings) + 1
+        if number > 1:
+            log.warning(
+                "the sealed test set is read for the %d. time: its score is no longer that of unseen data", number
+            )
+        intent = {"read": number, "trial": best.trial, "config": dict(best.config), "validation": best.estimate}
+        self.write(Act("vault", intent, by=self.owner))
+        value = float(score(best, unseal(self.files / "vault", record)))
+        self.write(Act("vault", {"read": number, "score": value}, by=self.owner))
+        return self.readings[-1]
+
+    def seal(self, data: Split) -> None:
+        """Seal the test rows of `data`; when the study has sealed rows already, check that they are the same."""
+        if self.files is None:
+            raise StudyError("this store keeps no files, so nothing can be sealed", hint="Use a store with a folder.")
+        record, known = data.seal(self.files / "vault"), self.sealed
+        if record.get("shared"):
+            log.warning(
+                "%d sealed rows stand among the training rows, too: the test score is too good", record["shared"]
+            )
+        if known is None:
+            self.write(Act("seal", record, by=self.owner))
+        elif known != record:
+            raise StudyError(f"the study {self.name!r} has sealed other data", hint="Give the new data a new study.")
+
+    def plot(self, path: str | Path) -> Path:
+        """Write a self-contained HTML page: history, curves, parallel coordinates, slices. Needs plotly."""
+        from tunewell.report.page import write_page
+
+        return write_page(self, Path(path))
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One read of the sealed test set: whose, the validation estimate before it, and the score (None: it never
+    came).
+    """
+
+    number: int
+    trial: int
+    config: Config
+    validation: float
+    score: float | None
+
+
+def decide(study: Study, method: Method) -> Job | None:
+    """The next job of `study`, from its log alone: not numbered, not written, not checked against the budget."""
+    queued = _oldest_enqueued(study)
+    if queued is not None:
+        return queued
+    width = study.settings.deterministic
+    if waits_for(study, width):
+        return None
+    rng = np.random.default_rng([study.seed, len(study.jobs)])
+    job = method.propose(ordered(study, width).plan, rng)
+    if job is not None:
+        _check(study, job)
+    return job
+
+
+class _Queue(msgspec.Struct):
+    """Fold state: how many configs were enqueued, and those that wait, by their count."""
+
+    count: int = 0
+    waiting: dict[int, Config] = {}
+
+
+def _oldest_enqueued(study: Study) -> Job | None:
+    for count, config in study.fold("enqueued", _Queue, _enqueue).waiting.items():
+        return Job(config, study.steps.maximum, tag=("user", count))
+    return None
+
+
+def _enqueue(queue: _Queue, event: Event, study: Study) -> _Queue:
+    if isinstance(event, Act) and event.what == "enqueue":
+        queue.waiting[queue.count] = event.data["config"]
+        queue.count += 1
+    elif isinstance(event, Job) and event.tag[:1] == ("user",):
+        queue.waiting.pop(int(event.tag[1]), None)
+    return queue
+
+
+def _check(study: Study, job: Job) -> None:
+    """What every method must keep to; a plugin that does not is told at once."""
+    study.space.validate(job.config)
+    if not 1 <= job.until <= study.steps.maximum:
+        raise StudyError(f"a job until step {job.until} in a study of {study.steps.maximum} steps")
+    if job.parent is None:
+        return
+    if job.parent not in study.results or study.results[job.parent].status != "done":
+        raise StudyError(f"a job whose parent {job.parent} has not finished")
+    parent = study.jobs[job.parent]
+    if job.until <= parent.until:
+        raise StudyError(f"a job until step {job.until} from a parent that is at {parent.until}")
+    if job.config != parent.config and study.results[job.parent].saved is None:
+        raise Unsupported(
+            f"job {job.parent} left no checkpoint, so no other config can go on from it",
+            hint="Save one: run.report(step, save=..., loss=...).",
+        )
+
+
+def checked(study: Study, result: Result, job: Job | None = None) -> Result:
+    """`result`, failed when it is done without a finite value for each goal: "invalid" if one never came, else
+    "diverged".
+    """
+    if result.status != "done":
+        return result
+    for goal in study.goals:
+        if goal.metric not in result.metrics:
+            came = ", ".join(sorted(result.metrics)) or "none"
+            text = f"the metric {goal.metric!r} never came; the trial gave: {came}"
+            return msgspec.structs.replace(result, status="failed", error=Failure("invalid", text))
+        if not math.isfinite(result.metrics[goal.metric]):
+            text = f"{goal.metric} = {result.metrics[goal.metric]}"
+            return msgspec.structs.replace(result, status="failed", error=Failure("diverged", text))
+    return result
+
+
+# --- opening
+# ------------------------------------------------------------------------------------------------------------
+
+
+def settings_json(
+    *,
+    space: Any = None,
+    goals: Sequence[Goal] | None = None,
+    method: Any = None,
+    steps: int | Steps | None = None,
+    limits: Limits | None = None,
+    deterministic: int | None = None,
+) -> dict[str, Any]:
+    """The data of an Act with what is given."""
+    given: dict[str, Any] = {}
+    if space is not None:
+        given["space"] = Space.of(space).to_json()
+    if goals:
+        given["goals"] = msgspec.to_builtins(tuple(goals))
+    if method is not None:
+        given["method"] = to_json(from_json(method))
+    if steps is not None:
+        given["steps"] = msgspec.to_builtins(Steps(1, steps) if isinstance(steps, int) else steps)
+    if limits is not None:
+        given["limits"] = msgspec.to_builtins(limits)
+    if deterministic is not None:
+        given["deterministic"] = deterministic
+    return given
+
+
+def open_study(
+    name: str = "study",
+    store: Any = None,
+    *,
+    space: Any = None,
+    minimize: str | Goal | Sequence[str | Goal] = (),
+    maximize: str | Goal | Sequence[str | Goal] = (),
+    at_most: Mapping[str, float] | None = None,
+    method: Any = None,
+    steps: int | Steps | None = None,
+    limits: Limits | None = None,
+    seed: int | None = None,
+    deterministic: int | None = None,
+    data: Split | None = None,
+) -> LiveStudy:
+    """The study `name` of `store`: opened if it exists, made if not (then `space` and a goal are needed).
+
+    Settings given for a study that exists must be those of its log; to change them, call `change` or `extend`. The test
+    rows of `data` are sealed: see `LiveStudy.read_vault`.
+    Raises StudyError, SpaceError or StoreError.
+    """
+    constraints = space.constraints if isinstance(space, Space) else {}
+    predicates = {key: value for key, value in constraints.items() if callable(value)}
+    study = LiveStudy(open_store(store), name, predicates)
+    study.refresh()
+    goals = goals_of(minimize, maximize, at_most or {})
+    given = settings_json(
+        space=space, goals=goals, method=method, steps=steps, limits=limits, deterministic=deterministic
+    )
+    if not len(study):
+        _create(study, given, seed)
+    else:
+        _compare(study, given, seed)
+    study.files = study.store.files(name)
+    if data is not None:
+        study.seal(data)
+    return study
+
+
+def goals_of(
+    minimize: str | Goal | Sequence[str | Goal],
+    maximize: str | Goal | Sequence[str | Goal],
+    at_most: Mapping[str, float],
+) -> list[Goal]:
+    """The goals that `minimize="loss", maximize=["accuracy"], at_most={"latency": 20}` name."""
+    wanted = [(goal, False) for goal in _listed(minimize)] + [(goal, True) for goal in _listed(maximize)]
+    goals = [
+        Goal(goal, maximize=up) if isinstance(goal, str) else msgspec.structs.replace(goal, maximize=up)
+        for goal, up in wanted
+    ]
+    goals += [Goal(metric, at_most=bound) for metric, bound in at_most.items()]
+    names = [goal.metric for goal in goals]
+    for metric in names:
+        if names.count(metric) > 1:
+            raise StudyError(f"the metric {metric!r} is named by two goals", hint="Keep one of them.")
+    return goals
+
+
+def _listed(goals: str | Goal | Sequence[str | Goal]) -> Sequence[str | Goal]:
+    return (goals,) if isinstance(goals, str | Goal) else goals
+
+
+def _create(study: LiveStudy, given: dict[str, Any], seed: int | None) -> None:
+    if "space" not in given:
+        raise StudyError(
+            f"there is no study {study.name!r} in the store", hint="To make it, give its space and a goal."
+        )
+    if "goals" not in given or all(Goal(**goal).is_constraint for goal in given["goals"]):
+        raise StudyError("a study needs a goal", hint='Write minimize="loss" or maximize="accuracy".')
+    data = {"seed": secrets.randbits(32) if seed is None else seed, "method": to_json(from_json("Auto")), **given}
+    try:
+        study.write(Act("open", data, by=study.owner))
+    except Conflict:  # another process opened it first: then it must be the same
+        study.refresh()
+        _compare(study, given, seed)
+
+
+def _compare(study: LiveStudy, given: Mapping[str, Any], seed: int | None) -> None:
+    """Raise StudyError where what is given is not what the log says."""
+    now = study.settings
+    wanted = now.changed(given, study._predicates)
+    for name in Settings.__struct_fields__:
+        old, new = getattr(now, name), getattr(wanted, name)
+        if new != old:
+            raise StudyError(
+                f"the study {study.name!r} exists with another {name}: {old!r}, not {new!r}",
+                hint=f"Open it without {name}, call its change(...), or give the new study another name.",
+            )
+    if seed is not None and seed != now.seed:
+        raise StudyError(f"the study {study.name!r} exists with the seed {now.seed}", hint="The seed never changes.")

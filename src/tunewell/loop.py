@@ -1,0 +1,415 @@
+"""The loop: gives free slots to waiting jobs, asks the method for new ones, commits what they say.
+
+Many loops may work on one study in one store, on one machine or many; none is special. A job id is unique in the store,
+so the loser of a race reads on and decides again; a job runs under a lease, so that what a dead loop left is taken
+over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tunewell import budget, checkpoints
+from tunewell.errors import Conflict, ObjectiveError, Stale, StudyError
+from tunewell.fingerprint import differences, fingerprint
+from tunewell.honest.vault import Sealed, Split, WithData
+from tunewell.live import LEASE, LiveStudy, checked, open_study
+from tunewell.method import load
+from tunewell.order import barrier
+from tunewell.protocols import Executor, Objective, Task
+from tunewell.study import Act, Best, Event, Goal, Job, Limits, Report, Result, Steps, Study
+
+log = logging.getLogger("tunewell")
+
+POLL = 0.5
+"""Seconds between two looks at what other processes committed."""
+LOST = 3
+"""Attempts at a job whose workers are lost before it counts as failed."""
+ALIKE = 5
+"""When the first so many trials all fail for the same reason, the study stops: the fault is not in the configs."""
+
+
+class Loop:
+    """One process's work on one study, until there is nothing left to do.
+
+    `retry` maps names of exception types to the attempts that a trial gets in all when it raises one of them.
+    """
+
+    def __init__(
+        self, study: LiveStudy, objective: Objective, executor: Executor, *, retry: Mapping[str, int] | None = None
+    ) -> None:
+        self.study = study
+        self.objective = objective
+        self.executor = executor
+        self.retry = retry or {}
+        self.made = ""
+        self._attempts: dict[int, int] = {}  # the jobs that run or are held here, with their attempt
+        self._lost: set[int] = set()  # of these, the ones whose lease another process took
+        self._decided = -1  # the length of the log when the method last had nothing to propose
+        self._polled = 0.0
+        self._closing = threading.Event()
+
+    def run(self) -> None:
+        """Work until the study ends. Ctrl-C stops cleanly: no Result is written, every lease is released."""
+        keeper = threading.Thread(target=self._keep_leases, name="tunewell-leases", daemon=True)
+        try:
+            self._enter()
+            self.executor.open(self.objective)
+            keeper.start()
+            while self._turn():
+                pass
+        finally:
+            self._closing.set()
+            self.executor.close()
+            self._leave()
+
+    def _turn(self) -> bool:
+        """Fill the free slots, then take in what the jobs said. False when the study has ended."""
+        self._poll()
+        idle = not self._fill() and not self._running()
+        if idle and self._ended():
+            return False
+        self._record(self.executor.wait(POLL if self._running() else 0.05))
+        return True
+
+    # --- beginning and end -------------------------------------------------------------------------------------------
+
+    def _enter(self) -> None:
+        record = fingerprint(self.objective)
+        before = [event for event in self.study.events if isinstance(event, Act) and event.what == "enter"]
+        changes = differences(before[-1].data["made"], record) if before else []
+        if changes:
+            log.warning("since the study last ran, this changed: %s", "; ".join(changes))
+        alone = not self.study.store.leases.owners(self.study.name)
+        self.study.write(Act("enter", {"made": record, "alone": alone}, by=self.study.owner))
+        self.made = record["hash"]
+
+    def _leave(self) -> None:
+        for job in list(self._attempts):
+            self.study.store.leases.release(self.study.name, job, self.study.owner)
+        self.study.write(Act("leave", by=self.study.owner))
+
+    def _ended(self) -> bool:
+        """Whether nothing is left to do: a limit forbids to start jobs, or nobody has anything to run."""
+        if budget.over(self.study, time.time()):
+            return True
+        if self.study.pending():
+            return False
+        if self.study.settings.deterministic is None or self.study.events[-1] == barrier():
+            return len(self.study) == self._decided
+        self.study.write(barrier())
+        return False
+
+    # --- giving work -------------------------------------------------------------------------------------------------
+
+    def _running(self) -> bool:
+        return len(self._attempts) > len(self.executor.held())
+
+    def _poll(self) -> None:
+        """Read what others did, now and then; take over what nobody runs."""
+        if time.monotonic() - self._polled < POLL:
+            return
+        self.study.refresh()
+        self._polled = time.monotonic()
+        self._drop_lost()
+        for job in self.study.pending():
+            if job.id in self._attempts or budget.over(self.study, time.time()):
+                continue
+            if self._reachable(job):
+                self._start(job)
+
+    def _reachable(self, job: Job) -> bool:
+        return self.executor.free() > 0 or job.parent in self.executor.held()
+
+    def _fill(self) -> bool:
+        """Start new jobs in free slots; whether any was started."""
+        started = False
+        while self.executor.free() > 0 and len(self.study) != self._decided:
+            job = self.study.next_job()
+            if job is None:
+                self._decided = len(self.study)
+                break
+            started = self._start(job) or started
+        return started
+
+    def _start(self, job: Job) -> bool:
+        """Claim a job and hand it to the executor; False when somebody else has it."""
+        attempt = self.study.store.leases.claim(self.study.name, job.id, self.study.owner, LEASE, parent=job.parent)
+        if attempt is None:
+            return False
+        if job.id in self.study.results or self._is_cancelled(job):
+            self._finish_cancelled(job, attempt)
+            return False
+        if job.parent is not None and self._attempts.pop(job.parent, None) is not None:
+            self.study.store.leases.release(self.study.name, job.parent, self.study.owner)
+        self._attempts[job.id] = attempt
+        self.executor.submit(self._task(job, attempt))
+        self._forget_evicted()
+        return True
+
+    def _task(self, job: Job, attempt: int) -> Task:
+        start, checkpoint = checkpoints.origin(self.study, job)
+        if start == 0 and job.parent is not None and job.parent not in self.executor.held():
+            self.study.write(Act("restart", {"job": job.id}, by=self.study.owner))
+        folder = f"{self.study.files}/job-{job.id:06d}" if self.study.files is not None else None
+        return Task(
+            job=job,
+            attempt=attempt,
+            start=start,
+            last=self.study.steps.maximum,
+            seed=run_seed(self.study.seed, job.seed),
+            checkpoint=str(checkpoint) if checkpoint is not None else None,
+            folder=folder,
+        )
+
+    def _forget_evicted(self) -> None:
+        """Release the leases of lineages that the executor no longer holds."""
+        held = set(self.executor.held())
+        for job in [job for job in self._attempts if job in self.study.results and job not in held]:
+            del self._attempts[job]
+            self.study.store.leases.release(self.study.name, job, self.study.owner)
+
+    # --- taking in what jobs say -------------------------------------------------------------------------------------
+
+    def _record(self, said: Sequence[Report | Result]) -> None:
+        events = [event for said_now in said if (event := self._received(said_now)) is not None]
+        if not events:
+            return
+        try:
+            self.study.write(*events)
+        except (Stale, Conflict):
+            self._record_one_by_one(events)
+        for event in events:
+            self._after(event)
+        self._forget_evicted()
+
+    def _record_one_by_one(self, events: Sequence[Report | Result]) -> None:
+        """One of the events was refused: the others still count."""
+        for event in events:
+            try:
+                self.study.write(event)
+            except (Stale, Conflict):
+                log.warning("job %d went to another worker; what this one says is refused", event.job)
+                self._lost.add(event.job)
+        self.study.refresh()
+
+    def _received(self, event: Report | Result) -> Report | Result | None:
+        """`event` as it is committed; None for a Result after which the same job runs again."""
+        if event.job not in self._attempts:
+            return None
+        event = msgspec.structs.replace(event, attempt=self._attempts[event.job], saved=self._relative(event.saved))
+        if isinstance(event, Report):
+            return event
+        if self._again(event):
+            return None
+        return msgspec.structs.replace(checked(self.study, event), made=self.made)
+
+    def _relative(self, saved: str | None) -> str | None:
+        if saved is None or self.study.files is None or not Path(saved).is_absolute():
+            return saved
+        return Path(saved).relative_to(self.study.files).as_posix()
+
+    def _again(self, result: Result) -> bool:
+        """Whether the job gets another attempt: its worker was lost, or the user asked to retry this error."""
+        if result.status != "failed" or result.error is None:
+            return False
+        attempts = LOST if result.error.kind == "lost" else self.retry.get(result.error.type, 1)
+        if self._attempts[result.job] >= attempts:
+            return False
+        log.warning(
+            "job %d: %s (%s); it runs again", result.job, result.error.kind, result.error.message.strip()[-200:]
+        )
+        del self._attempts[result.job]
+        self.study.store.leases.release(self.study.name, result.job, self.study.owner)
+        self._polled = 0.0  # take it up at once
+        return True
+
+    def _after(self, event: Report | Result) -> None:
+        """What follows from a committed event: leases, checkpoints that nobody needs, a study that makes no sense."""
+        checkpoints.sweep(self.study, event)
+        if isinstance(event, Report):
+            return
+        if event.job not in self.executor.held():
+            del self._attempts[event.job]
+            if self.study.jobs[event.job].until < self.study.steps.maximum:
+                self.study.store.leases.release(self.study.name, event.job, self.study.owner)
+        self._stop_if_hopeless(event)
+
+    def _stop_if_hopeless(self, result: Result) -> None:
+        """Raise ObjectiveError when every trial fails alike: the rest of the night would be the same."""
+        if result.error is None or len(self.study.results) > ALIKE:
+            return
+        enough = 1 if result.error.kind == "invalid" else ALIKE
+        kinds = {
+            (other.error.kind, other.error.type) for other in self.study.results.values() if other.error is not None
+        }
+        failed = sum(other.status == "failed" for other in self.study.results.values())
+        alike = kinds == {(result.error.kind, result.error.type)} and result.error.kind in ("invalid", "crashed")
+        if alike and failed == len(self.study.results) >= enough:
+            times = "the first trial" if failed == 1 else f"each of the first {failed} trials"
+            raise ObjectiveError(f"{times} failed: {result.error.message}", hint="Mend the objective, then go on.")
+
+    # --- cancelling --------------------------------------------------------------------------------------------------
+
+    def _is_cancelled(self, job: Job) -> bool:
+        cancelled = self.study.fold("cancelled", set[int], _cancel)
+        return bool(cancelled) and any(ancestor.id in cancelled for ancestor in self.study.lineage(job.id))
+
+    def _finish_cancelled(self, job: Job, attempt: int) -> None:
+        if job.id not in self.study.results:
+            self.study.write(Result(job.id, "cancelled", attempt=attempt, made=self.made))
+
+    def _drop_lost(self) -> None:
+        """Stop what a person cancelled, and what another process now runs."""
+        for job in [job for job in self._attempts if job not in self.study.results]:
+            if job in self._lost or self._is_cancelled(self.study.jobs[job]):
+                self.executor.cancel(job)
+        for job in self._lost & self._attempts.keys():
+            del self._attempts[job]
+        self._lost.clear()
+
+    def _keep_leases(self) -> None:
+        """Renew the leases of what runs and is held here, from a thread of its own: a user's step may take hours."""
+        while not self._closing.wait(LEASE / 3):
+            try:
+                mine = dict(self._attempts)
+                self._lost.update(self.study.store.leases.renew(self.study.name, mine, self.study.owner, LEASE))
+            except Exception:  # the store is away for a while: the loop itself will say so
+                log.warning("could not renew the leases", exc_info=True)
+
+
+def _cancel(cancelled: set[int], event: Event, study: Study) -> set[int]:
+    if isinstance(event, Act) and event.what == "cancel":
+        cancelled.add(event.data["trial"])
+    return cancelled
+
+
+@lru_cache(maxsize=1024)
+def run_seed(study_seed: int, replicate: int) -> int:
+    """The seed that a training function sees: the same for every config, another for each replicate."""
+    return int(np.random.SeedSequence([study_seed, replicate]).generate_state(1)[0])
+
+
+# --- the front door
+# -----------------------------------------------------------------------------------------------------
+
+
+def tune(
+    objective: Callable[[Any], Any] | Sequence[str],
+    space: Any,
+    *,
+    minimize: str | Goal | Sequence[str | Goal] = (),
+    maximize: str | Goal | Sequence[str | Goal] = (),
+    at_most: Mapping[str, float] | None = None,
+    method: Any = None,
+    trials: int | None = None,
+    steps: int | Steps = 1,
+    limits: Limits | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    store: Any = None,
+    name: str = "study",
+    seed: int | None = None,
+    deterministic: int | None = None,
+    data: Split | None = None,
+    test: Callable[[Best, Sealed], float] | None = None,
+    setup: Callable[[], Any] | None = None,
+    retry: Mapping[str, int] | None = None,
+    save_every: float = 30.0,
+    callbacks: Iterable[Callable[[Study, Event], None]] = (),
+    progress: bool | None = None,
+) -> LiveStudy:
+    """Tune `objective` over `space`, and return the study.
+
+    `objective` is a function of one `run`, or a command line (a sequence of words with `{name}` for the entries). A
+    study that exists in `store` under `name` goes on where it stopped. `trials` is short for `Limits(trials=...)`;
+    `workers=1` runs in this process, more in processes of their own; `retry={"ConnectionError": 3}` gives such trials
+    three attempts; `callbacks` get `(study, event)` for each committed event. Ctrl-C stops cleanly and raises
+    KeyboardInterrupt.
+
+    Raises SpaceError, StudyError, ObjectiveError, Unsupported or StoreError before anything runs where it can.
+    """
+    budget_given = limits or Limits()
+    if trials is not None:
+        budget_given = msgspec.structs.replace(budget_given, trials=trials)
+    study = open_study(
+        name,
+        store,
+        space=space,
+        minimize=minimize,
+        maximize=maximize,
+        at_most=at_most,
+        method=method,
+        steps=steps,
+        limits=budget_given if budget_given != Limits() else None,
+        seed=seed,
+        deterministic=deterministic,
+        data=data,
+    )
+    study.watchers.extend(callbacks)
+    run(
+        study,
+        objective,
+        workers=workers,
+        executor=executor,
+        setup=setup,
+        retry=retry,
+        save_every=save_every,
+        progress=progress,
+    )
+    if test is not None and not study.readings:
+        study.read_vault(test)
+    return study
+
+
+def run(
+    study: LiveStudy,
+    objective: Callable[[Any], Any] | Sequence[str],
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    setup: Callable[[], Any] | None = None,
+    retry: Mapping[str, int] | None = None,
+    save_every: float = 30.0,
+    progress: bool | None = None,
+) -> None:
+    """Work on an open study until it ends; the arguments are those of `tune`."""
+    is_function = callable(objective)
+    if study.sealed is not None and study.files is not None and callable(objective):
+        objective = WithData(objective, study.files / "vault", study.sealed)
+    wanted = Objective(
+        function=objective if is_function else None,  # type: ignore[arg-type]
+        command=() if is_function else tuple(objective),  # type: ignore[arg-type]
+        metric=study.objectives[0].metric,
+        setup=setup,
+        save_every=save_every,
+    )
+    if study.limits == Limits() and study.settings.method == {"method": "Auto"}:
+        raise StudyError(
+            "the study has no budget", hint="Write trials=50, or limits=Limits(seconds=3600), for example."
+        )
+    runner = executor or default_executor(workers, wanted)
+    from tunewell.report.progress import watching
+
+    with watching(study, progress):
+        Loop(study, wanted, runner, retry=retry).run()
+
+
+def default_executor(workers: int, objective: Objective) -> Executor:
+    """This process for one worker and a function, else worker processes."""
+    if workers < 1:
+        raise StudyError(f"workers={workers}", hint="Write workers=1 or more.")
+    if workers == 1 and objective.function is not None:
+        inline: Executor = load("tunewell.executors", "inline")()
+        return inline
+    processes: Executor = load("tunewell.executors", "processes")(workers)
+    return processes

@@ -1,0 +1,73 @@
+"""Methods made of methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+
+from tunewell.errors import StudyError
+from tunewell.method import Method
+from tunewell.study import Event, Job, Study
+
+
+@dataclass(frozen=True)
+class Take:
+    """The first `n` trials of a method that would go on for longer, and what it does to go on with them.
+
+    A trial is a job without parent and with seed 0: continuations and replicates do not count.
+    """
+
+    n: int
+    of: Method
+
+    reference: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if self.n < 0:
+            raise StudyError(f"Take: {self.n} trials", hint="Take none, or more.")
+
+    def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
+        """What the method proposes, unless it is one trial too many."""
+        job = self.of.propose(study, rng)
+        if job is None or not _starts(job):
+            return job
+        return job if study.fold("trials", lambda: 0, _count) < self.n else None
+
+
+def _starts(job: Job) -> bool:
+    return job.parent is None and job.seed == 0
+
+
+def _count(trials: int, event: Event, study: Study) -> int:
+    """Fold: the trials so far."""
+    return trials + (isinstance(event, Job) and _starts(event))
+
+
+@dataclass(frozen=True)
+class Then:
+    """One method until it ends, then another."""
+
+    first: Method
+    second: Method
+    narrow: float | None = None
+
+    reference: ClassVar[str] = ""
+
+    def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
+        """What the method whose turn it is proposes."""
+        begun = study.part(0)
+        job = self.first.propose(begun, rng)
+        if job is not None:
+            return under(0, job)
+        if begun.pending():
+            return None
+        job = self.second.propose(study.part(1), rng)
+        return None if job is None else under(1, job)
+
+
+def under(label: str | int, job: Job) -> Job:
+    """The job of an inner method as one of the part `label`."""
+    return msgspec.structs.replace(job, tag=(label, *job.tag))

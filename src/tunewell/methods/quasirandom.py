@@ -1,0 +1,173 @@
+"""Quasi-random search: points that fill the unit cube more evenly than independent ones.
+
+Point i of a study is a function of the study's seed and i alone, so that no state has to be kept: points are computed in
+blocks, which a cache remembers, and the number of the next point is read from the tags of the jobs.
+
+A. B. Owen: Scrambling Sobol' and Niederreiter-Xing points. Journal of Complexity 14, 1998.
+A. B. Owen: A randomized Halton algorithm in R. arXiv:1706.02808, 2017.
+M. D. McKay, R. J. Beckman, W. J. Conover: A comparison of three methods for selecting values of input variables in the
+analysis of output from a computer code. Technometrics 21, 1979.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tunewell.errors import SpaceError, Unsupported
+from tunewell.study import Event, Job, Study
+
+Points = np.ndarray[Any, np.dtype[np.float64]]
+
+_NUMBERS = 2**18
+"""How many coordinates a block holds at most."""
+
+_TRIES = 10_000
+"""How many points in a row may violate a constraint of the space."""
+
+
+@dataclass(frozen=True)
+class QuasiRandom:
+    """What the three have in common: the plan is the sequence of points, without those that violate a constraint.
+
+    Options of a Choice, steps and integers have equal cells of the unit interval. Priors of the space are not followed: the
+    point of these sequences is to cover the ranges evenly.
+    """
+
+    scramble: bool = field(default=True, kw_only=True)
+
+    def points(self, block: int, dimensions: int, seed: int) -> Points:
+        """Block number `block` of the sequence, `(n, dimensions)`; the empty array where the sequence has ended."""
+        raise NotImplementedError
+
+    def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
+        """The next point of the sequence, trained to the end."""
+        space, first = study.space, study.fold("next point", lambda: 0, _count)
+        for index in range(first, first + _TRIES):
+            point = _point(self, index, len(space.paths), study.seed)
+            if point is None:
+                return None
+            config = space.decode(point)
+            if space.satisfies(config) is None:
+                return Job(config, study.steps.maximum, tag=(index,))
+        raise SpaceError(
+            f"{type(self).__name__}: {_TRIES} points in a row violate the constraints of the space",
+            hint="Widen the space or the constraints.",
+        )
+
+
+def _count(next_point: int, event: Event, study: Study) -> int:
+    """Fold: the number after the last point asked for."""
+    if isinstance(event, Job) and event.tag and isinstance(event.tag[0], int):
+        return max(next_point, event.tag[0] + 1)
+    return next_point
+
+
+def _point(method: QuasiRandom, index: int, dimensions: int, seed: int) -> Points | None:
+    """Point number `index`, `(dimensions,)`, or None after the last."""
+    size = len(_block(method, 0, dimensions, seed))
+    block = _block(method, index // size, dimensions, seed)
+    row: Points | None = block[index % size] if len(block) else None
+    return row
+
+
+@lru_cache(maxsize=16)
+def _block(method: QuasiRandom, block: int, dimensions: int, seed: int) -> Points:
+    # A space of constants has no dimension, and one point.
+    points = method.points(block, dimensions, seed) if dimensions else np.zeros((1, 0))
+    points.setflags(write=False)
+    return points
+
+
+def _forward(sequence: Any, block: int) -> Points:
+    """Block number `block` of a sequence of scipy's; its size is a power of two, as Sobol's sequence wants it."""
+    size = 1 << max(0, min(10, (_NUMBERS // sequence.d).bit_length() - 1))
+    if block:  # scipy refuses to go forward by 0
+        sequence.fast_forward(block * size)
+    points: Points = sequence.random(size)
+    return points
+
+
+@dataclass(frozen=True)
+class Sobol(QuasiRandom):
+    """Sobol's sequence with Owen's scrambling: the first 2**k points fill the space most evenly. Never ends.
+
+    Raises Unsupported for a space of more dimensions than the sequence has.
+    Reference: Owen, Journal of Complexity 14, 1998.
+    """
+
+    reference: ClassVar[str] = """
+@article{owen1998scrambling,
+  title={Scrambling {Sobol'} and {Niederreiter-Xing} points},
+  author={Owen, Art B.},
+  journal={Journal of Complexity},
+  volume={14},
+  number={4},
+  pages={466--489},
+  year={1998}
+}"""
+
+    def points(self, block: int, dimensions: int, seed: int) -> Points:
+        """Block number `block` of the sequence, `(n, dimensions)`."""
+        from scipy.stats import qmc  # here, because it takes longer to load than all of tunewell
+
+        if dimensions > qmc.Sobol.MAXDIM:
+            raise Unsupported(
+                f"Sobol's sequence has {qmc.Sobol.MAXDIM} dimensions, the space {dimensions}", hint="Random() has no limit."
+            )
+        return _forward(qmc.Sobol(dimensions, scramble=self.scramble, seed=np.random.default_rng(seed)), block)
+
+
+@dataclass(frozen=True)
+class Halton(QuasiRandom):
+    """Halton's sequence, scrambled: even after any number of points, best in up to about ten dimensions. Never ends.
+
+    Reference: Owen, arXiv:1706.02808, 2017.
+    """
+
+    reference: ClassVar[str] = """
+@article{owen2017randomized,
+  title={A randomized {Halton} algorithm in {R}},
+  author={Owen, Art B.},
+  journal={arXiv preprint arXiv:1706.02808},
+  year={2017}
+}"""
+
+    def points(self, block: int, dimensions: int, seed: int) -> Points:
+        """Block number `block` of the sequence, `(n, dimensions)`."""
+        from scipy.stats import qmc
+
+        return _forward(qmc.Halton(dimensions, scramble=self.scramble, seed=np.random.default_rng(seed)), block)
+
+
+@dataclass(frozen=True)
+class LatinHypercube(QuasiRandom):
+    """`n` points of which each of `n` equal slices of each dimension holds exactly one. Ends after them.
+
+    Points that violate a constraint of the space are left out. Without `scramble` the points are the middles of their cells.
+    Reference: McKay, Beckman and Conover, Technometrics 21, 1979.
+    """
+
+    n: int = 20
+
+    reference: ClassVar[str] = """
+@article{mckay1979comparison,
+  title={A comparison of three methods for selecting values of input variables in the analysis of output from a computer code},
+  author={McKay, Michael D. and Beckman, Richard J. and Conover, William J.},
+  journal={Technometrics},
+  volume={21},
+  number={2},
+  pages={239--245},
+  year={1979}
+}"""
+
+    def points(self, block: int, dimensions: int, seed: int) -> Points:
+        """All `n` points as block 0, `(n, dimensions)`."""
+        from scipy.stats import qmc
+
+        design = qmc.LatinHypercube(dimensions, scramble=self.scramble, seed=np.random.default_rng(seed))
+        found: Points = design.random(self.n if block == 0 else 0)
+        return found

@@ -1,0 +1,48 @@
+"""The search space: named hyperparameters, their ranges, priors, conditions and known constraints.
+
+    from tunewell.space import Choice, Float, Int, Space
+
+    space = Space({
+        "lr": Float(1e-5, 1e-1, log=True),
+        "layers": Int(1, 4),
+        "optimizer": Choice({"adamw": {"decay": Float(1e-6, 1e-1, log=True)}, "sgd": {"momentum": Float(0, 0.99)}}),
+    })
+    space.sample(rng)          # {"lr": 0.0031, "layers": 2, "optimizer": "sgd", "momentum": 0.41}
+
+A **config** is a flat JSON mapping of the active entries. The identity of an entry is its **path**: its name at the top
+level, `optimizer=sgd/momentum` below a branch. Files, each importing only those above it:
+
+    values.py       plain JSON values, and when two are the same
+    scale.py        the axis of one entry: unit interval <-> values, exact at both ends
+    prior.py        Normal, LogNormal, Quantiles, Weights
+    entry.py        Float, Int, Choice, Ordinal, Constant, and their JSON form
+    constraint.py   known constraints: a small interpreter of expressions, or a callable
+    tree.py         the compiled tree of entries: decode, read, encode, count
+    variation.py    mutate and cross
+    grid.py         a lazily numbered grid of configs
+    whole.py        Space
+"""
+
+from tunewell.space.entry import Choice, Constant, Entry, Float, Int, Ordinal
+from tunewell.space.grid import Grid
+from tunewell.space.prior import LogNormal, Normal, Quantiles, Weights
+from tunewell.space.tree import Condition, Config, Dimension
+from tunewell.space.whole import Space
+
+__all__ = [
+    "Choice",
+    "Condition",
+    "Config",
+    "Constant",
+    "Dimension",
+    "Entry",
+    "Float",
+    "Grid",
+    "Int",
+    "LogNormal",
+    "Normal",
+    "Ordinal",
+    "Quantiles",
+    "Space",
+    "Weights",
+]

@@ -1,0 +1,97 @@
+"""Small changes of one config, and mixtures of two: what evolution does with a space."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tunewell.space.entry import Choice
+from tunewell.space.scale import Axis
+from tunewell.space.tree import Config, Level, Node, active, draw
+
+
+def mutated(level: Level, config: Mapping[str, Any], rng: np.random.Generator, strength: float, width: int) -> Config:
+    """`config` with one active entry changed, and each other one with probability 1 / number of active entries.
+
+    A number or an Ordinal makes a normal step of `strength` times its scale, at least to the next value; a Choice takes
+    another option, whose entries are sampled. `width` is the number of coordinates of the whole space.
+    """
+    movable = [node for node in active(level, config) if node.axis.size != 1]
+    if not movable:
+        return copy.deepcopy(dict(config))
+    chances = rng.random(len(movable)).tolist()
+    chances[int(rng.integers(len(movable)))] = 0.0
+    moved = {node.path for node, chance in zip(movable, chances, strict=True) if chance * len(movable) < 1}
+    return _Mutation(moved, rng, strength, width).child(level, config)
+
+
+class _Mutation:
+    """One mutation on its way down the tree."""
+
+    def __init__(self, moved: set[str], rng: np.random.Generator, strength: float, width: int) -> None:
+        self.moved = moved
+        self.rng = rng
+        self.strength = strength
+        self.width = width
+
+    def child(self, level: Level, config: Mapping[str, Any]) -> Config:
+        child: Config = {}
+        for node in level:
+            old = config[node.name]
+            new = child[node.name] = self.move(node, old) if node.path in self.moved else copy.deepcopy(old)
+            if node.branches and new == old:
+                child.update(self.child(node.branches[new], config))
+            elif node.branches:
+                draw(node.branches[new], self.rng.random(self.width).tolist(), child)
+        return child
+
+    def move(self, node: Node, old: Any) -> Any:
+        if isinstance(node.entry, Choice):
+            return _another(node.entry, old, float(self.rng.random()))
+        return _step(node.axis, old, self.strength * float(self.rng.standard_normal()))
+
+
+def _another(entry: Choice, old: Any, chance: float) -> Any:
+    """One of the other options, all equally likely."""
+    options = entry.axis
+    number = options.number(old)
+    index = int(chance * (len(options.values) - 1))
+    return options.value(index + (index >= number))
+
+
+def _step(axis: Axis, old: Any, distance: float) -> Any:
+    """The value at `distance` along the axis, reflected at the ends; the distance doubles until the value differs."""
+    start = axis.unit(old)
+    distance = distance or 2.0**-41
+    for _ in range(60):
+        new = axis.at(_reflected(start + distance))
+        if new != old:
+            return new
+        distance *= 2
+    return axis.at(0.0) if axis.at(0.0) != old else axis.at(1.0)
+
+
+def _reflected(unit: float) -> float:
+    unit = abs(unit) % 2
+    return 2 - unit if unit > 1 else unit
+
+
+def crossed(level: Level, first: Mapping[str, Any], second: Mapping[str, Any], rng: np.random.Generator) -> Config:
+    """A child that takes each entry from either parent with equal chance, and the entries of a branch with it.
+
+    Where both parents chose the same option, their entries below are mixed as well. Only two configs of the space go
+    in.
+    """
+    child: Config = {}
+    for node in level:
+        giver, other = (first, second) if rng.random() < 0.5 else (second, first)
+        value = child[node.name] = copy.deepcopy(giver[node.name])
+        if node.branches and other[node.name] == value:
+            child.update(crossed(node.branches[value], first, second, rng))
+        elif node.branches:
+            below = active(node.branches[value], giver)
+            child.update((inner.name, copy.deepcopy(giver[inner.name])) for inner in below)
+    return child

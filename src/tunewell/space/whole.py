@@ -1,0 +1,329 @@
+"""Space: the whole of the entries and their known constraints, and everything that a method may ask of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tunewell.errors import SpaceError
+from tunewell.space import tree
+from tunewell.space.constraint import Constraint, Rule
+from tunewell.space.entry import Entry, entries_of
+from tunewell.space.grid import Grid
+from tunewell.space.tree import Config, Dimension, Level, Node
+from tunewell.space.values import nearest_hint
+from tunewell.space.variation import crossed, mutated
+
+_TRIES = 10_000
+"""How many configs are drawn before the constraints are called unsatisfiable."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Space:
+    """Named hyperparameters, conditions between them, priors and known constraints.
+
+    `entries`: name to entry, or to a shorthand (a list is a Choice, a scalar a Constant). `constraints`: name to an
+    expression such as `"units * layers <= 2048"`, or to a function of a config that answers whether it is allowed.
+    Spaces are values: equal when all of this is equal. Raises SpaceError where a name stands twice in what can be
+    active together, or a constraint mentions what does not exist.
+    """
+
+    entries: Mapping[str, Entry]
+    constraints: Mapping[str, Rule] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", entries_of(self.entries))
+        object.__setattr__(self, "constraints", dict(self.constraints))
+        _ = self._level, self._rules  # what is wrong has to show now
+
+    @classmethod
+    def of(cls, space: Space | Mapping[str, Any]) -> Space:
+        """A Space from itself, or from a mapping of entries, JSON forms and shorthands."""
+        return space if isinstance(space, Space) else cls.from_json(space)
+
+    # ---- what is in it
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The path of each coordinate of the unit cube; a Constant has none."""
+        return tuple(dimension.path for dimension in self.dimensions)
+
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """What each coordinate is, in the order of `paths`."""
+        return tuple(node.dimension for node in tree.walk(self._level) if node.position >= 0)
+
+    @property
+    def size(self) -> int | float:
+        """The number of configs, before constraints; `math.inf` with a Float without step."""
+        total = tree.count(self._level)
+        return math.inf if total is None else total
+
+    def default(self) -> Config:
+        """Each entry's default, else the middle of its scale or prior, or its first or likeliest option.
+
+        Constraints are not applied: ask `satisfies`.
+        """
+        return tree.read(self._level, {}, tree.chosen)
+
+    def grid(self, levels: int | Mapping[str, int] = 5) -> Grid:
+        """A grid with so many levels for each number, in all or by path (5 where none is given); options in full."""
+        if isinstance(levels, int):
+            return Grid(self._level, dict.fromkeys(self.paths, levels))
+        self._check_paths(levels)
+        return Grid(self._level, dict(levels))
+
+    # ---- new configs
+
+    def sample(self, rng: np.random.Generator) -> Config:
+        """A random config that follows the priors and satisfies the constraints.
+
+        Raises SpaceError when 10,000 tries in a row violate them.
+        """
+        return self._satisfying(lambda: self._draw(rng)) if self._rules else self._draw(rng)
+
+    def mutate(self, config: Mapping[str, Any], rng: np.random.Generator, strength: float = 0.1) -> Config:
+        """A neighbour of `config`, never `config` itself where the space has another one.
+
+        One random active entry changes, each other one with probability 1 / number of active entries. `strength` is
+        the standard deviation of a numeric step as a share of the entry's scale; a number moves at least to its next
+        value. A Choice takes another option and samples the entries below it. Raises SpaceError for an invalid
+        config, and when 10,000 neighbours in a row violate a constraint.
+        """
+        whole = self._read(config)
+        return self._satisfying(lambda: mutated(self._level, whole, rng, strength, self._width))
+
+    def cross(self, a: Mapping[str, Any], b: Mapping[str, Any], rng: np.random.Generator) -> Config:
+        """A child of two configs: each entry, with the branch below it, from either parent with equal chance.
+
+        Raises SpaceError for an invalid parent, and when 10,000 children in a row violate a constraint.
+        """
+        first, second = self._read(a), self._read(b)
+        return self._satisfying(lambda: crossed(self._level, first, second, rng))
+
+    # ---- the unit cube
+
+    def encode(self, config: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The point `(d,)` of the unit cube for a config, NaN where an entry is inactive.
+
+        Option i of n lies at (i + 0.5) / n. `decode` gives back each config that this space made.
+        """
+        return np.array(self._units(config))
+
+    def encode_many(self, configs: Iterable[Mapping[str, Any]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """`encode` for n configs, `(n, d)`."""
+        return np.array([self._units(config) for config in configs]).reshape(-1, len(self.paths))
+
+    def decode(self, units: np.ndarray[Any, Any] | Sequence[float]) -> Config:
+        """The config at a point `(d,)`; coordinates are clipped into [0, 1], those of inactive entries ignored.
+
+        Constraints are not applied. Raises SpaceError for another number of coordinates or a NaN where it matters.
+        """
+        numbers = units.tolist() if isinstance(units, np.ndarray) else units
+        if len(numbers) != len(self.paths):
+            raise SpaceError(f"{len(numbers)} coordinates for a space of {len(self.paths)}")
+        config: Config = {}
+        tree.grow(self._level, numbers, config)
+        return config
+
+    # ---- is it valid
+
+    def validate(self, config: Mapping[str, Any]) -> Config:
+        """A plain copy of a valid config: 3 becomes 3.0 for a Float, numpy scalars become Python's.
+
+        Raises SpaceError which names the entry that is unknown, missing, inactive, of another type or out of range,
+        or the constraint that is violated.
+        """
+        found = self._read(config)
+        violated = self.satisfies(found)
+        if violated is not None:
+            raise SpaceError(f"constraint {violated!r} is violated", hint=self._shown(violated))
+        return found
+
+    def contains(self, config: Mapping[str, Any]) -> bool:
+        """Whether `validate` would accept the config."""
+        try:
+            self.validate(config)
+        except SpaceError:
+            return False
+        return True
+
+    def __contains__(self, config: object) -> bool:
+        return isinstance(config, Mapping) and self.contains(config)
+
+    def satisfies(self, config: Mapping[str, Any]) -> str | None:
+        """The name of the first constraint that a config violates, None when there is none."""
+        return next((rule.name for rule in self._rules if not rule.holds(config)), None)
+
+    def adopt(self, config: Mapping[str, Any]) -> Config | None:
+        """A config of an earlier version of this space, as one of this version.
+
+        A new entry takes its explicit default. None where it has none, where a value is no longer in range, where a
+        key is unknown or inactive now, and where a constraint is violated.
+        """
+        try:
+            found = self._read(config, tree.given)
+        except SpaceError:
+            return None
+        return found if self.satisfies(found) is None else None
+
+    # ---- other spaces
+
+    def narrow(self, ranges: Mapping[str, Sequence[Any]]) -> Space:
+        """The part of this space in which the entries at the given paths have narrower ranges.
+
+        A number takes (low, high), cut to its old range and, with a step, to its old steps; a Choice or an Ordinal
+        takes a list of options. Defaults and priors stay where they are still valid. Raises SpaceError for an unknown
+        path, an unknown option, or a range of which nothing is left.
+        """
+        self._check_paths(ranges)
+        entries = tree.narrowed(self._level, ranges)
+        names = frozenset(node.name for node in tree.walk(tree.plant(entries)))
+        # A constraint on what can no longer be active is satisfied for good.
+        kept = tuple(rule for rule in self._rules if rule.needs <= names)
+        part = Space(entries, {rule.name: rule.rule for rule in kept})
+        part.__dict__["_rules"] = kept  # functions may still ask for names that only the wider space has
+        return part
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data. Of a constraint that is a function, only the name is kept, with None."""
+        entries = {name: entry.to_json() for name, entry in self.entries.items()}
+        rules = {name: rule if isinstance(rule, str) else None for name, rule in self.constraints.items()}
+        return {"entries": entries, "constraints": rules}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], constraints: Mapping[str, Rule] | None = None) -> Space:
+        """The space that `to_json` wrote; or a bare mapping of entries and shorthands, as in a study file.
+
+        `entries` and `constraints` are reserved names at the top of the mapping. `constraints` gives the functions that
+        JSON cannot hold, by name. Raises SpaceError which names the path of a mistake, or the function that is missing.
+        """
+        entries, stored = _sections(data)
+        return cls(entries_of(entries), _rules_of(stored, constraints or {}))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __repr__(self) -> str:
+        rules = f", constraints={dict(self.constraints)!r}" if self.constraints else ""
+        return f"Space({dict(self.entries)!r}{rules})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"entries": self.entries, "constraints": self.constraints}  # the compiled tree holds closures
+
+    # ---- the compiled form
+
+    @cached_property
+    def _level(self) -> Level:
+        level = tree.plant(self.entries)
+        paths = Counter(node.path for node in tree.walk(level))
+        double = next((path for path, times in paths.items() if times > 1), None)
+        if double is not None:
+            raise SpaceError(f"two entries have the path {double!r}", hint="Rename an option that contains '/' or '='.")
+        return level
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(node.name for node in tree.walk(self._level))
+
+    @cached_property
+    def _rules(self) -> tuple[Constraint, ...]:
+        return tuple(Constraint(name, rule, self._names) for name, rule in self.constraints.items())
+
+    @cached_property
+    def _width(self) -> int:
+        return len(self.paths)
+
+    @cached_property
+    def _identity(self) -> tuple[str, tuple[Any, ...]]:
+        functions = tuple(rule for rule in self.constraints.values() if not isinstance(rule, str))
+        return json.dumps(self.to_json()), functions
+
+    def _draw(self, rng: np.random.Generator) -> Config:
+        config: Config = {}
+        tree.draw(self._level, rng.random(self._width).tolist(), config)
+        return config
+
+    def _satisfying(self, make: Callable[[], Config]) -> Config:
+        """The first config made that satisfies every constraint."""
+        if not self._rules:
+            return make()
+        violated: Counter[str] = Counter()
+        for _ in range(_TRIES):
+            config = make()
+            name = self.satisfies(config)
+            if name is None:
+                return config
+            violated[name] += 1
+        name, times = violated.most_common(1)[0]
+        raise SpaceError(
+            f"no config found in {_TRIES} tries that satisfies the constraints; {name!r} was violated {times} times",
+            hint=f"Widen the space or the constraint. {self._shown(name)}",
+        )
+
+    def _shown(self, name: str) -> str:
+        rule = self.constraints[name]
+        return f"It says: {rule}" if isinstance(rule, str) else ""
+
+    def _read(self, config: Mapping[str, Any], missing: Callable[[Node], Any] = tree.required) -> Config:
+        if not isinstance(config, Mapping):
+            raise SpaceError(f"a config is a mapping from name to value, not {config!r}")
+        for name in config:
+            if name not in self._names:
+                raise tree.stranger(self._level, name)
+        found = tree.read(self._level, config, missing)
+        for name in config:
+            if name not in found:
+                raise tree.stranger(self._level, name)
+        return found
+
+    def _units(self, config: Mapping[str, Any]) -> list[float]:
+        units = [math.nan] * self._width
+        try:
+            tree.locate(self._level, config, units)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            tree.locate(self._level, self._read(config), units)
+        return units
+
+    def _check_paths(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            if path not in self.paths:
+                raise SpaceError(f"there is no path {path!r}", hint=nearest_hint(path, self.paths))
+
+
+def _sections(data: Any) -> tuple[Any, Any]:
+    """The entries and the constraints of either JSON form."""
+    if not isinstance(data, Mapping):
+        return data, {}
+    if "entries" not in data:
+        return {name: value for name, value in data.items() if name != "constraints"}, data.get("constraints", {})
+    for name in data:
+        if name not in ("entries", "constraints"):
+            raise SpaceError(f"{name!r} beside 'entries'", hint="Move it into 'entries'.")
+    return data["entries"], data.get("constraints", {})
+
+
+def _rules_of(stored: Any, functions: Mapping[str, Rule]) -> dict[str, Rule]:
+    """The stored constraints, with the functions in the places that JSON left empty."""
+    if not isinstance(stored, Mapping):
+        raise SpaceError(f"constraints is a mapping from name to expression, not {stored!r}")
+    for name in functions:
+        if name not in stored:
+            raise SpaceError(f"there is no constraint {name!r}", hint=nearest_hint(name, stored))
+    for name, rule in stored.items():
+        if rule is None and name not in functions:
+            raise SpaceError(
+                f"constraint {name!r} is a function, which JSON cannot hold",
+                hint=f"Give it again: Space.from_json(data, constraints={{{name!r}: ...}}).",
+            )
+    return {name: functions[name] if rule is None else rule for name, rule in stored.items()}

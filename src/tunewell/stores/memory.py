@@ -1,0 +1,185 @@
+"""Logs in the memory of this process: for tests, benchmarks and studies that nobody needs to keep."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tunewell.study import Entry, Event, Result
+from tunewell.stores.events import Row, decode, encode
+from tunewell.stores.lease import NONE, Lease
+from tunewell.stores.refusal import (
+    attempts_of,
+    check_attempts,
+    check_name,
+    check_opening,
+    count_jobs,
+    has_result,
+    is_opening,
+    missing,
+    taken,
+)
+
+
+@dataclass
+class _Log:
+    """One study. Events lie there as text, so that no reader can change what another one reads."""
+
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    rows: list[tuple[float, Row]] = field(default_factory=list)
+    jobs: int = 0
+    ended: set[int] = field(default_factory=set)
+    leases: dict[int, Lease] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """A Store that ends with the process.
+
+        store = MemoryStore()
+        store.append("mine", Act("open", {"seed": 0}))
+
+    Threads may share it. Its files lie in a temporary folder, made when it is first asked for and removed by `close` or at
+    exit. Its leases never expire: a process that is gone takes this store with it.
+    """
+
+    def __init__(self) -> None:
+        self._logs: dict[str, _Log] = {}
+        self._lock = threading.RLock()
+        self._folder: Path | None = None
+        self.leases = MemoryLeases(self)
+
+    def __repr__(self) -> str:
+        return "MemoryStore()"
+
+    def append(self, study: str, *events: Event) -> Sequence[Entry]:
+        """Commit `events` together, or none; returns them numbered."""
+        rows = [encode(event) for event in events]
+        with self._lock:
+            if not events:
+                return []
+            log = self._open(study, events) if is_opening(events[0]) else self._log(study)
+            jobs = self._check(study, log, events)
+            now = time.time()
+            first = len(log.rows) + 1
+            log.jobs = jobs
+            log.ended.update(event.job for event in events if isinstance(event, Result))
+            log.rows.extend((now, row) for row in rows)
+            self._logs[study] = log
+        return [Entry(first + i, now, decode(row.kind, row.body)) for i, row in enumerate(rows)]
+
+    def _open(self, study: str, events: Sequence[Event]) -> _Log:
+        check_name(study)
+        if study in self._logs:
+            raise taken(study)
+        return _Log()
+
+    def _log(self, study: str) -> _Log:
+        if study not in self._logs:
+            raise missing(study)
+        return self._logs[study]
+
+    def _check(self, study: str, log: _Log, events: Sequence[Event]) -> int:
+        """How many jobs the log will have; raises where `events` do not fit."""
+        check_opening(study, events)
+        jobs = count_jobs(study, events, log.jobs)
+        spoken = attempts_of(events)
+        check_attempts(study, spoken, {job: log.leases.get(job, NONE).attempt for job in spoken})
+        ending = [event.job for event in events if isinstance(event, Result)]
+        if len(set(ending)) < len(ending) or not log.ended.isdisjoint(ending):
+            raise has_result(study, ending)
+        return jobs
+
+    def read(self, study: str, after: int = 0) -> Iterator[Entry]:
+        """The committed events with a number above `after`, in order; nothing for a study that does not exist."""
+        log = self._logs.get(study) or _Log()
+        number = max(after, 0)
+        while number < len(log.rows):
+            when, row = log.rows[number]
+            number += 1
+            yield Entry(number, when, decode(row.kind, row.body))
+
+    def files(self, study: str) -> Path | None:
+        """The folder for the checkpoints and logs of a study, in a temporary one; None for a study that does not exist."""
+        with self._lock:
+            if study not in self._logs:
+                return None
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="tunewell-"))
+                self._remove = weakref.finalize(self, _remove, self._folder, os.getpid())
+            return self._folder / self._logs[study].token
+
+    def studies(self) -> Sequence[str]:
+        """The names of all studies, oldest first."""
+        return list(self._logs)
+
+    def rename(self, study: str, name: str) -> None:
+        """Give a study another name. Raises Conflict when that is taken."""
+        check_name(name)
+        with self._lock:
+            self._log(study)
+            if name != study and name in self._logs:
+                raise taken(name)
+            self._logs = {name if key == study else key: log for key, log in self._logs.items()}
+
+    def delete(self, study: str) -> None:
+        """Forget a study; its files are the caller's to delete."""
+        with self._lock:
+            self._log(study)
+            del self._logs[study]
+
+    def close(self) -> None:
+        """Remove the temporary folder; the logs stay for who still holds the store."""
+        with self._lock:
+            if self._folder is not None:
+                self._remove()
+                self._folder = None
+
+
+class MemoryLeases:
+    """The leases of a MemoryStore."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def claim(self, study: str, job: int, owner: str, seconds: float, *, parent: int | None = None) -> int | None:
+        """The attempt number, a fencing token (1, 2, …), or None when somebody else has the job, or it has ended."""
+        with self._store._lock:
+            log = self._store._log(study)
+            asked = [log.leases.get(each, NONE) for each in (job, parent) if each is not None]
+            if job in log.ended or not all(lease.is_free_for(owner) for lease in asked):
+                return None
+            log.leases[job] = Lease(owner, asked[0].attempt + 1)
+            return log.leases[job].attempt
+
+    def renew(self, study: str, jobs: Mapping[int, int], owner: str, seconds: float) -> Sequence[int]:
+        """Prolong the leases `{job: attempt}`; returns those that are lost."""
+        with self._store._lock:
+            leases = self._store._log(study).leases
+            return [job for job, attempt in jobs.items() if leases.get(job) != Lease(owner, attempt)]
+
+    def release(self, study: str, job: int, owner: str) -> None:
+        """Give a job up; the attempt number stays."""
+        with self._store._lock:
+            leases = self._store._log(study).leases
+            if job in leases and leases[job].owner == owner:
+                leases[job] = leases[job]._replace(owner="")
+
+    def owners(self, study: str) -> Mapping[int, str]:
+        """The owner of each job that is under a live lease."""
+        with self._store._lock:
+            leases = self._store._log(study).leases
+            return {job: lease.owner for job, lease in leases.items() if not lease.is_free_for("")}
+
+
+def _remove(folder: Path, pid: int) -> None:
+    """Remove a temporary folder, unless this process is a fork of the one that made it."""
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)

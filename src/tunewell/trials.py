@@ -1,0 +1,182 @@
+"""What people look at: trials, and the best of them. Views of a Study, computed when asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tunewell.events import Event, Failure, Goal, Job, Metrics, Result
+from tunewell.space import Config
+
+if TYPE_CHECKING:
+    from tunewell.study import Study
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """A lineage of jobs with one config and seed, as people see it. `id` is the id of its first job.
+
+    `status` is "running", "waiting" (stopped where it may go on), "done", "failed" or "cancelled"; `value` is the first
+    objective as the user reports it; `came_from` is the trial whose state it took over (PBT), if any.
+    """
+
+    id: int
+    config: Config
+    seed: int
+    tag: tuple[str | int, ...]
+    jobs: tuple[int, ...]
+    status: str
+    step: int
+    value: float
+    metrics: Metrics
+    seconds: float
+    error: Failure | None
+    came_from: int | None
+
+
+def trials(study: Study) -> list[Trial]:
+    """The trials of `study`, in order of their first job."""
+    chains: dict[int, list[Job]] = {}
+    head: dict[int, int] = {}
+    for job in study.jobs.values():
+        parent = study.jobs.get(job.parent) if job.parent is not None else None
+        same = parent is not None and parent.config == job.config and parent.seed == job.seed
+        head[job.id] = head[parent.id] if same and parent is not None else job.id
+        chains.setdefault(head[job.id], []).append(job)
+    return [_trial(study, chain, head) for chain in chains.values()]
+
+
+def _trial(study: Study, chain: Sequence[Job], head: Mapping[int, int]) -> Trial:
+    first, ended = chain[0], [study.results[job.id] for job in chain if job.id in study.results]
+    last = ended[-1] if ended else Result(first.id, "done")
+    return Trial(
+        id=first.id,
+        config=first.config,
+        seed=first.seed,
+        tag=first.tag,
+        jobs=tuple(job.id for job in chain),
+        status=_status(study, chain, ended),
+        step=last.step,
+        value=study.value(last.job, study.objectives[0]) if ended and study.objectives else math.nan,
+        metrics=last.metrics,
+        seconds=sum(result.seconds for result in ended),
+        error=last.error,
+        came_from=head.get(first.parent) if first.parent is not None else None,
+    )
+
+
+def _status(study: Study, chain: Sequence[Job], ended: Sequence[Result]) -> str:
+    if len(ended) < len(chain):
+        return "running"
+    if ended[-1].status == "done" and chain[-1].until < study.steps.maximum:
+        return "waiting"
+    return ended[-1].status
+
+
+class Best(msgspec.Struct, frozen=True):
+    """The best config, with an estimate of its first objective.
+
+    `value` is what was measured (the mean over `seeds` results), `estimate` the value that luck has been taken out of,
+    and `interval` the 95 % interval around it; None where nothing in the study tells how noisy the metric is.
+    `checkpoint` is the folder of the winner's weights, where it saved any.
+    """
+
+    config: Config
+    trial: int
+    metric: str
+    value: float
+    estimate: float
+    interval: tuple[float, float] | None
+    seeds: int
+    metrics: Metrics
+    checkpoint: Path | None = None
+
+    def __str__(self) -> str:
+        if self.interval is None:
+            how = f"{self.metric} = {self.value:.6g}, measured once per config: its noise is unknown"
+        else:
+            low, high = self.interval
+            measured = f"(measured: {self.value:.6g} over {self.seeds} seed{'s' * (self.seeds > 1)})"
+            how = f"{self.metric} = {self.estimate:.6g} [{low:.6g}, {high:.6g}] {measured}"
+        return f"trial {self.trial}: {how}\n  " + "\n  ".join(
+            f"{name} = {value!r}" for name, value in self.config.items()
+        )
+
+
+class _Finals(msgspec.Struct):
+    """Fold state: the feasible results at the largest `until` so far, grouped by config."""
+
+    until: int = 0
+    groups: dict[str, list[int]] = {}
+
+
+def best(study: Study) -> Best | None:
+    """The config with the best estimate among those that reached the largest `until`."""
+    from tunewell.honest.shrinkage import noise_of_curves, noise_of_replicates, shrink
+
+    if not study.objectives:
+        return None
+    goal = study.objectives[0]
+    finals = study.fold(("finals", study.goals), _Finals, _add_final)
+    if not finals.groups:
+        return None
+    groups = list(finals.groups.values())
+    losses = [[study.loss(job) for job in group] for group in groups]
+    noise = noise_of_replicates(losses)
+    if noise is None:
+        candidates = sorted(range(len(groups)), key=lambda i: losses[i][0])[:20]
+        noise = noise_of_curves([study.curve(groups[i][0]).values.get(goal.metric, []) for i in candidates])
+    estimates, errors = shrink([sum(row) / len(row) for row in losses], [len(row) for row in losses], noise)
+    winner = min(range(len(groups)), key=lambda i: (estimates[i], i))
+    sign = -1.0 if goal.maximize else 1.0
+    error = None if errors is None else 1.96 * float(errors[winner])
+    centre = sign * float(estimates[winner])
+    return _describe(study, groups[winner], goal, sign * sum(losses[winner]) / len(losses[winner]), centre, error)
+
+
+def _describe(study: Study, group: Sequence[int], goal: Goal, value: float, centre: float, error: float | None) -> Best:
+    result = study.results[group[0]]
+    folder = study.files / result.saved if study.files is not None and result.saved else None
+    return Best(
+        config=study.jobs[group[0]].config,
+        trial=_first_of_lineage(study, group[0]),
+        metric=goal.metric,
+        value=value,
+        estimate=centre,
+        interval=None if error is None else (centre - error, centre + error),
+        seeds=len(group),
+        metrics=result.metrics,
+        checkpoint=folder,
+    )
+
+
+def _first_of_lineage(study: Study, job: int) -> int:
+    first = study.jobs[job]
+    for ancestor in reversed(study.lineage(job)):
+        if ancestor.config != first.config or ancestor.seed != first.seed:
+            break
+        first = ancestor
+    return first.id
+
+
+def _add_final(state: _Finals, event: Event, study: Study) -> _Finals:
+    if not isinstance(event, Result) or event.status != "done":
+        return state
+    job = study.jobs[event.job]
+    if job.until < state.until or not math.isfinite(study.loss(event.job)) or not study.feasible(event.job):
+        return state
+    if job.until > state.until:
+        state = _Finals(job.until, {})
+    state.groups.setdefault(canonical(job.config), []).append(event.job)
+    return state
+
+
+def canonical(config: Config) -> str:
+    """The text that two equal configs share, whatever the order of their entries."""
+    return msgspec.json.encode(config, order="sorted").decode()
