@@ -1,4 +1,4 @@
-"""Hypothesis strategies for spaces: every kind of entry, nested, with priors and defaults; `spaces()` is the one to use.
+"""Hypothesis strategies for spaces: every kind of entry, nested, with priors and defaults.
 
 @given(spaces(), seeds)
 def test_...(space, seed):

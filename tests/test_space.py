@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -32,6 +32,8 @@ from tunewell.space import (
     Space,
     Weights,
 )
+
+few = settings(max_examples=50)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -81,6 +83,7 @@ def same(a: Any, b: Any) -> bool:
 # ---- round trips
 
 
+@few
 @given(spaces(), seeds)
 def test_a_sample_lies_in_the_space_and_survives_the_unit_cube(space: Space, seed: int) -> None:
     config = space.sample(rng(seed))
@@ -91,6 +94,7 @@ def test_a_sample_lies_in_the_space_and_survives_the_unit_cube(space: Space, see
     assert same(space.decode(units), config)
 
 
+@few
 @given(spaces(), seeds, st.floats(1e-9, 10))
 def test_a_mutation_differs_lies_in_the_space_and_survives_the_unit_cube(
     space: Space, seed: int, strength: float
@@ -105,6 +109,7 @@ def test_a_mutation_differs_lies_in_the_space_and_survives_the_unit_cube(
     assert space.size == 1 or not same(child, config)
 
 
+@few
 @given(spaces(), seeds)
 def test_a_crossing_lies_in_the_space_and_has_only_values_of_its_parents(space: Space, seed: int) -> None:
     draws = rng(seed)
@@ -115,6 +120,7 @@ def test_a_crossing_lies_in_the_space_and_has_only_values_of_its_parents(space: 
     assert all(any(name in parent and same(parent[name], value) for parent in (a, b)) for name, value in child.items())
 
 
+@few
 @given(spaces(), st.integers(1, 7), seeds)
 def test_a_grid_point_lies_in_the_space_and_survives_the_unit_cube(space: Space, levels: int, seed: int) -> None:
     grid = space.grid(levels)
@@ -123,6 +129,7 @@ def test_a_grid_point_lies_in_the_space_and_survives_the_unit_cube(space: Space,
     assert same(space.decode(space.encode(config)), config)
 
 
+@few
 @given(spaces(), st.data())
 def test_every_point_of_the_unit_cube_decodes_to_a_config_of_the_space(space: Space, data: st.DataObject) -> None:
     units = data.draw(st.lists(st.floats(-0.5, 1.5), min_size=len(space.paths), max_size=len(space.paths)))
@@ -131,11 +138,13 @@ def test_every_point_of_the_unit_cube_decodes_to_a_config_of_the_space(space: Sp
     assert same(space.decode(space.encode(config)), config)
 
 
+@few
 @given(spaces())
 def test_the_default_lies_in_the_space(space: Space) -> None:
     assert same(space.validate(space.default()), space.default())
 
 
+@few
 @given(spaces(), seeds)
 def test_a_space_survives_json(space: Space, seed: int) -> None:
     again = Space.from_json(json.loads(json.dumps(space.to_json())))
@@ -153,11 +162,13 @@ def toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+@few
 @given(spaces(null=False))
 def test_a_space_survives_toml(space: Space) -> None:
     assert Space.from_json(tomllib.loads("space = " + toml(space.to_json()))["space"]) == space
 
 
+@few
 @given(spaces(), seeds)
 def test_a_space_survives_pickle_and_deepcopy(space: Space, seed: int) -> None:
     space.sample(rng(seed))
@@ -165,6 +176,7 @@ def test_a_space_survives_pickle_and_deepcopy(space: Space, seed: int) -> None:
     assert same(copy.deepcopy(space).sample(rng(seed)), space.sample(rng(seed)))
 
 
+@few
 @given(spaces(), seeds, st.data())
 def test_every_config_of_a_narrower_space_lies_in_the_wider_one(space: Space, seed: int, data: st.DataObject) -> None:
     ranges: dict[str, Any] = {}
@@ -795,7 +807,7 @@ def test_wrong_grid_levels_are_refused() -> None:
         (lambda: Float(0, 1, step=0), "step 0.0 is not above 0"),
         (lambda: Int(0, 9, step=-1), "step -1 is not above 0"),
         (lambda: Float(0, 1, step=1e-300), "too small"),
-        (lambda: Float(1e16, 1e16 + 10, step=0.5), "too small"),
+        (lambda: Float(1e16, 1e16 + 10, step=1), "too small"),
         (lambda: Float(1, 2, log=True, step=0.1), "log and step do not go together"),
         (lambda: Int(1, 9, log=True, step=2), "log and step do not go together"),
         (lambda: Int(0, 2**53 + 1), r"2\*\*53"),
@@ -835,7 +847,7 @@ def test_wrong_grid_levels_are_refused() -> None:
         (lambda: Space({3: Constant(1)}), "the name of an entry is a string, not 3"),
         (lambda: Space({"a/b": Constant(1)}), "contains '/' or '='"),
         (lambda: Space([1]), "a mapping from name to entry"),
-        (lambda: Space({"a": Int(0, 1), "c": Choice({"x": {"a": Int(0, 1)}})}), "a name twice: 'a' stands at a and at c=x"),
+        (lambda: Space({"a": [1], "c": Choice({"x": {"a": [2]}})}), "a name twice: 'a' stands at a and at c=x/a"),
         (lambda: Space({"c": Choice({"x": {"c": Int(0, 1)}})}), "a name twice: 'c' stands at c and at c=x/c"),
         (
             lambda: Space({"c": Choice({"x": {"a": Int(0, 1)}}), "d": Choice({"y": {"a": Int(0, 1)}})}),

@@ -34,7 +34,7 @@ SPACE = {
 METHODS: dict[str, tw.Method] = {
     "random": tw.Random(),
     "grid": tw.Grid(levels=2),
-    "coarse-to-fine grid": tw.Zoom(tw.Grid(levels=2)),
+    "coarse-to-fine grid": tw.Then(tw.Grid(levels=2), tw.Sobol()),
 }
 
 

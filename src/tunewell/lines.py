@@ -17,8 +17,8 @@ _TOKEN = re.compile(
 )
 
 
-def lines_of(text: str, *, toml: bool) -> tuple[dict[Keys, int], list[Keys]]:
-    """The line of each key and item of a valid text, and the keys that stand there twice (which JSON allows)."""
+def lines_of(text: str, *, toml: bool) -> tuple[dict[Keys, int], list[tuple[Keys, int]]]:
+    """The line of each key and item of a valid text, and what stands there twice (as JSON allows) with the second line."""
     scanner = _Scanner(text)
     if toml:
         scanner.statements()
@@ -35,7 +35,7 @@ class _Scanner:
         self.tokens = _tokens(text)
         self.at = 0
         self.lines: dict[Keys, int] = {}
-        self.twice: list[Keys] = []
+        self.twice: list[tuple[Keys, int]] = []
 
     @property
     def token(self) -> str:
@@ -51,9 +51,10 @@ class _Scanner:
 
     def mark(self, keys: Keys) -> None:
         """The place `keys` is at the present token; of several mentions the first counts."""
+        line = self.tokens[self.at][1]
         if keys in self.lines:
-            self.twice.append(keys)
-        self.lines.setdefault(keys, self.tokens[self.at][1])
+            self.twice.append((keys, line))
+        self.lines.setdefault(keys, line)
 
     # --- the statements of TOML --------------------------------------------------------------------------------------
 

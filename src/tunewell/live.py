@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import secrets
@@ -127,7 +128,8 @@ class LiveStudy(Study):
         Run `job.config` up to `job.until` steps, then `tell`.
         """
         self.refresh()
-        for job in (*self.pending(), *iter(self.next_job, None)):
+        waiting = [job for job in self.pending() if job.id not in self._asked]
+        for job in itertools.chain(waiting, iter(self.next_job, None)):
             attempt = self.store.leases.claim(self.name, job.id, self.owner, 24 * 3600.0, parent=job.parent)
             if attempt is not None:
                 self._asked[job.id] = attempt, time.perf_counter()

@@ -121,14 +121,13 @@ class Loop:
         self.study.refresh()
         self._polled = time.monotonic()
         self._drop_lost()
-        for job in self.study.pending():
-            if job.id in self._attempts or budget.over(self.study, time.time()):
-                continue
-            if self._reachable(job):
+        waiting = [job for job in self.study.pending() if job.id not in self._attempts]
+        if not waiting or budget.over(self.study, time.time()):
+            return
+        owners = self.study.store.leases.owners(self.study.name)
+        for job in waiting:
+            if job.id not in owners and self.executor.free() > 0:
                 self._start(job)
-
-    def _reachable(self, job: Job) -> bool:
-        return self.executor.free() > 0 or job.parent in self.executor.held()
 
     def _fill(self) -> bool:
         """Start new jobs in free slots; whether any was started."""
@@ -184,29 +183,33 @@ class Loop:
         events = [event for said_now in said if (event := self._received(said_now)) is not None]
         if not events:
             return
-        try:
-            self.study.write(*events)
-        except (Stale, Conflict):
-            self._record_one_by_one(events)
-        for event in events:
+        for event in self._committed(events):
             self._after(event)
         self._forget_evicted()
 
-    def _record_one_by_one(self, events: Sequence[Report | Result]) -> None:
-        """One of the events was refused: the others still count."""
-        for event in events:
-            try:
-                self.study.write(event)
-            except (Stale, Conflict):
-                log.warning("job %d went to another worker; what this one says is refused", event.job)
-                self._lost.add(event.job)
-        self.study.refresh()
+    def _committed(self, events: Sequence[Report | Result]) -> Sequence[Report | Result]:
+        """Commit `events`, together or, where one is refused, one by one; returns those that the store took."""
+        try:
+            self.study.write(*events)
+        except (Stale, Conflict):
+            self.study.refresh()
+            return [event for event in events if self._commits(event)]
+        return events
+
+    def _commits(self, event: Report | Result) -> bool:
+        try:
+            self.study.write(event)
+        except (Stale, Conflict):
+            log.warning("job %d went to another worker; what this one says is refused", event.job)
+            self._lost.add(event.job)
+            return False
+        return True
 
     def _received(self, event: Report | Result) -> Report | Result | None:
         """`event` as it is committed; None for a Result after which the same job runs again."""
-        if event.job not in self._attempts:
+        if self._attempts.get(event.job) != event.attempt:
             return None
-        event = msgspec.structs.replace(event, attempt=self._attempts[event.job], saved=self._relative(event.saved))
+        event = msgspec.structs.replace(event, saved=self._relative(event.saved))
         if isinstance(event, Report):
             return event
         if self._again(event):
@@ -383,16 +386,7 @@ def run(
     progress: bool | None = None,
 ) -> None:
     """Work on an open study until it ends; the arguments are those of `tune`."""
-    is_function = callable(objective)
-    if study.sealed is not None and study.files is not None and callable(objective):
-        objective = WithData(objective, study.files / "vault", study.sealed)
-    wanted = Objective(
-        function=objective if is_function else None,  # type: ignore[arg-type]
-        command=() if is_function else tuple(objective),  # type: ignore[arg-type]
-        metric=study.objectives[0].metric,
-        setup=setup,
-        save_every=save_every,
-    )
+    wanted = _objective(study, objective, setup=setup, save_every=save_every)
     if study.limits == Limits() and study.settings.method == {"method": "Auto"}:
         raise StudyError(
             "the study has no budget", hint="Write trials=50, or limits=Limits(seconds=3600), for example."
@@ -402,6 +396,19 @@ def run(
 
     with watching(study, progress):
         Loop(study, wanted, runner, retry=retry).run()
+
+
+def _objective(study: LiveStudy, given: Any, **settings: Any) -> Objective:
+    """`given`, a function or the words of a command, as an Objective of `study`."""
+    metric = study.objectives[0].metric
+    if callable(given):
+        if study.sealed is not None and study.files is not None:
+            given = WithData(given, study.files / "vault", study.sealed)
+        return Objective(function=given, metric=metric, **settings)
+    if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(word, str) for word in given):
+        hint = 'Give a function of one run, or a command: ["python", "train.py", "--lr", "{lr}"].'
+        raise ObjectiveError(f"{given!r} is no objective", hint=hint)
+    return Objective(command=tuple(given), metric=metric, **settings)
 
 
 def default_executor(workers: int, objective: Objective) -> Executor:

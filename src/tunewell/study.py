@@ -261,12 +261,10 @@ class Study:
         for member in self.lineage(job):
             for report in self.reports(member.id):
                 for i, step in enumerate(report.steps):
-                    row = {m: v for m, column in report.values.items() if (v := column[i]) is not None}
-                    kept = points.get(step)
-                    points[step] = (
-                        report.attempt,
-                        row if kept is None or report.attempt > kept[0] else {**kept[1], **row},
-                    )
+                    attempt, row = points.get(step, (0, {}))
+                    if report.attempt >= attempt:
+                        kept = row if report.attempt == attempt else {}
+                        points[step] = (report.attempt, {**kept, **_row(report, i)})
         return _columns(points)
 
     # --- views for methods -------------------------------------------------------------------------------------------
@@ -404,6 +402,10 @@ class View(Study):
     def reserved(self, job: Job) -> int:
         """The steps that a job takes from the study's budget."""
         return super().reserved(job) if self._is_base else self._base().reserved(job)
+
+
+def _row(report: Report, i: int) -> dict[str, float]:
+    return {metric: value for metric, column in report.values.items() if (value := column[i]) is not None}
 
 
 def _columns(points: Mapping[int, tuple[int, Mapping[str, float]]]) -> Curve:

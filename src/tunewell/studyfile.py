@@ -1,57 +1,52 @@
 """A study as a TOML or JSON file.
 
-    name = "digits"                    # left out: the name of the file
-    objective = "train.py:train"       # or "package.module:function"; or command = ["python", "train.py", "--lr", "{lr}"]
-    minimize = "loss"                  # or maximize; a list for several; {metric = "loss", over = "best"}
-    store = "tune.db"                  # relative to the file, or a database URL
-    steps = 27                         # or {minimum = 1, maximum = 27, unit = "epochs"}
-    method = "Random"                  # or {method = "Then", first = {...}, second = {...}}
-    workers = 2
+    name = "digits"                  # left out: the name of the file
+    objective = "train.py:train"     # or "package.module:function"; or command = ["python", "train.py", "--lr", "{lr}"]
+    minimize = "loss"                # or maximize; several in a list; or {metric = "loss", over = "best"}
+    at_most = {latency = 20}         # constraints on metrics
+    store = "tune.db"                # relative to the file, or the URL of a database
+    steps = 27                       # or {minimum = 1, maximum = 27, unit = "epochs"}
+    method = "Random"                # or {method = "Then", first = {...}, second = {...}}
+    workers = 2                      # also: seed, deterministic, retry = {ConnectionError = 3}, save_every
 
-    [limits]                           # trials, steps, seconds, compute_seconds, cost, target
+    [limits]                         # trials, steps, seconds, compute_seconds, cost, target
     trials = 50
 
-    [space.lr]
+    [space.lr]                       # and [space.constraints]
     type = "float"
     low = 1e-5
     high = 1e-1
     log = true
 
-    [executor]                         # settings of worker processes: wall_limit, memory_limit, gpus, ...
+    [executor]                       # settings of the worker processes
     wall_limit = 600
 
-Reading a file checks all of it and runs nothing: `FileError` names the file, the line and the nearest right word. Only
-`load_objective` imports code of the user's, and the command line asks before it calls that.
+Reading a file checks all of it and runs nothing: a `FileError` names the file, the line and the nearest right word.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import importlib.util
 import inspect
 import json
 import re
-import sys
 import tomllib
-import traceback
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import numpy as np
 
 from tunewell.errors import FileError, ObjectiveError, SpaceError, TunewellError
-from tunewell.method import Method, from_json, load
+from tunewell.executors import command as commands
+from tunewell.lines import Keys, lines_of
+from tunewell.live import goals_of
+from tunewell.method import from_json, load
 from tunewell.space import Space
-from tunewell.space.entry import nearest_hint
+from tunewell.space.values import nearest_hint
 from tunewell.study import Goal, Limits, Steps
-
-Keys: TypeAlias = "tuple[str | int, ...]"
-"""A place in a file: the keys and indices that lead to it."""
 
 Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
@@ -59,7 +54,7 @@ Goals: TypeAlias = str | Goal | tuple[str | Goal, ...]
 
 
 class StudyFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a study file says. `path` is the file; the rest are its keys, as `tunewell.tune` takes them."""
+    """What a study file says: its keys, as `tunewell.tune` takes them; `path` is the file itself."""
 
     path: Path
     name: str
@@ -71,7 +66,7 @@ class StudyFile(msgspec.Struct, frozen=True, kw_only=True):
     at_most: dict[str, float] = {}
     store: str | None = None
     steps: Positive | Steps = 1
-    method: str | dict[str, Any] | Method | None = None
+    method: str | dict[str, Any] | None = None
     limits: Limits = Limits()
     workers: Positive = 1
     seed: Natural | None = None
@@ -80,38 +75,34 @@ class StudyFile(msgspec.Struct, frozen=True, kw_only=True):
     save_every: float = 30.0
     executor: dict[str, Any] = {}
 
-    @property
-    def folder(self) -> Path:
-        """The folder of the file: what stands in it is relative to that."""
-        return self.path.parent
-
 
 _KINDS: dict[str, Any] = {
-    name: kind for name, kind in typing.get_type_hints(StudyFile, include_extras=True).items() if name != "path"
-} | {"space": dict[str, Any], "executor": dict[str, Any]}
-_NESTED: dict[str, tuple[str, ...]] = {
+    **{name: kind for name, kind in typing.get_type_hints(StudyFile, include_extras=True).items() if name != "path"},
+    "space": dict[str, Any],
+}
+_TABLES: dict[str, Sequence[str]] = {
     "steps": Steps.__struct_fields__,
     "limits": Limits.__struct_fields__,
     "minimize": ("metric", "over"),
     "maximize": ("metric", "over"),
 }
+_WORDS = {"int": "an integer", "float": "a number", "str": "text", "object": "a table", "array": "a list"}
+_WORDS |= {"bool": "true or false", "null": "nothing"}
 
 
 def read(path: str | Path) -> StudyFile:
     """The study file at `path` (`.toml` or `.json`), checked in full. Raises FileError."""
     source = Source(Path(path))
-    source.known(source.data, tuple(_KINDS), ())
+    source.check_keys(source.data, list(_KINDS), ())
     given = {key: source.convert(value, _KINDS[key], (key,)) for key, value in source.data.items()}
-    _check_goals(source)
-    _check_what_runs(source, given)
+    _check_goals(source, given)
+    _check_objective(source, given)
     given["space"] = _space(source)
+    _check_command(source, given)
     if "method" in given:
-        given["method"] = _method(source, given["method"], ("method",))
+        _check_method(source, given["method"], ("method",))
     _check_executor(source, given.get("executor", {}))
     return StudyFile(**{"name": source.path.stem, **given, "path": source.path})
-
-
-# --- where things stand in the text -------------------------------------------------------------------------------------
 
 
 class Source:
@@ -126,17 +117,18 @@ class Source:
         except RecursionError:
             raise FileError(f"{path}: nested too deeply") from None
         if twice:
-            raise self.error(twice[0], f"the key {twice[0][-1]!r} stands here twice")
+            keys, line = twice[0]
+            raise FileError(f"{path}:{line}: the key {dotted(keys)!r} stands here for the second time")
 
     def _text(self) -> str:
         if self.path.suffix not in (".toml", ".json"):
-            raise FileError(f"{self.path} is no study file", hint="A study file ends in .toml or .json.")
+            raise FileError(f"{self.path} is no study file", hint="The name of a study file ends in .toml or .json.")
         try:
             return self.path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError:
             raise FileError(f"{self.path} is not text in UTF-8") from None
         except OSError as error:
-            raise FileError(f"{self.path} cannot be read: {error.strerror}") from None
+            raise FileError(f"{self.path}: {error.strerror}") from None
 
     def _parse(self, text: str) -> dict[str, Any]:
         try:
@@ -146,222 +138,219 @@ class Source:
         except tomllib.TOMLDecodeError as error:
             message, _, place = str(error).partition(" (at ")
             line = re.match(r"line (\d+)", place)
-            number = line[1] if line else text.rstrip().count("\n") + 1
+            number = int(line[1]) if line else text.rstrip().count("\n") + 1
             raise FileError(f"{self.path}:{number}: {message}") from None
+        except ValueError as error:  # a number of more than 4300 digits
+            raise FileError(f"{self.path}: {error}") from None
         if not isinstance(data, dict):
-            raise FileError(f"{self.path}:1: a study is a mapping, not {data!r}")
+            raise FileError(f"{self.path}:1: a study is a mapping, not a {type(data).__name__}")
         return data
 
     def line(self, keys: Keys) -> int:
-        """The line of a key, or of what it would stand in."""
+        """The line of a key, or of the innermost table around it."""
         return next((self.lines[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in self.lines), 1)
 
     def error(self, keys: Keys, message: str, hint: str = "") -> FileError:
-        """An error at a place."""
+        """An error that stands at a place."""
         return FileError(f"{self.path}:{self.line(keys)}: {message}", hint=hint)
 
-    def known(self, data: Mapping[str, Any], names: Sequence[str], at: Keys) -> None:
+    def check_keys(self, table: Mapping[str, Any], names: Sequence[str], at: Keys) -> None:
         """Raise FileError for the first key that is none of `names`."""
-        for key in data:
+        for key in table:
             if key not in names:
-                belongs = not at and key in Limits.__struct_fields__
-                hint = f"It belongs under [limits]." if belongs else nearest_hint(key, names)
-                raise self.error((*at, key), f"unknown key {key!r}{_under(at)}", hint)
+                misplaced = not at and key in Limits.__struct_fields__
+                hint = f"Write it under [limits]: {key} = ..." if misplaced else nearest_hint(key, names)
+                raise self.error((*at, key), f"unknown key {key!r}" + (f" in {dotted(at)!r}" if at else ""), hint)
 
     def convert(self, value: Any, kind: Any, at: Keys) -> Any:
-        """`value` as `kind`; FileError where it is something else, or its keys are unknown."""
+        """`value` as a `kind`; FileError where it is something else, or a key in it is unknown."""
         if typing.get_origin(kind) is dict and isinstance(value, dict):
             inner = typing.get_args(kind)[1]
             return {key: self.convert(item, inner, (*at, key)) for key, item in value.items()}
-        for keys, table in _tables(value, at):
-            if at[0] in _NESTED:
-                self.known(table, _NESTED[str(at[0])], keys)
+        if len(at) == 1 and at[0] in _TABLES:
+            for keys, table in _tables(value, at):
+                self.check_keys(table, _TABLES[str(at[0])], keys)
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             raise self._wrong(error, value, at) from None
 
     def _wrong(self, error: msgspec.ValidationError, value: Any, at: Keys) -> FileError:
-        """What msgspec found, in words; or what a check of ours said."""
+        """What msgspec found, in our words; or what a check of ours said."""
         if isinstance(error.__cause__, TunewellError):
             return self.error(at, error.__cause__.message, error.__cause__.hint)
         what, _, place = str(error).partition(" - at `$")
-        for step in re.findall(r"\.(\w+)|\[(\d+)\]", place):
-            key = step[0] or int(step[1])
-            at, value = (*at, key), value[key] if isinstance(key, int) or key in value else value
+        for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", place):
+            key = name or int(index)
+            at, value = (*at, key), value[key]
         expected = re.match(r"Expected `(.+?)`( >= \d+)?", what)
         if expected is None:
-            return self.error(at, f"{_dotted(at)}: {what}")
+            return self.error(at, f"{dotted(at)} = {value!r}: {what.lower()}")
         words = " or ".join(_WORDS.get(word, word) for word in expected[1].split(" | ") if word != "null")
-        return self.error(at, f"{_dotted(at)}: expected {words}{expected[2] or ''}, not {value!r}")
-
-
-_WORDS = {"int": "an integer", "float": "a number", "str": "text", "bool": "true or false", "object": "a table", "array": "a list"}
+        return self.error(at, f"{dotted(at)} = {value!r}: {words}{expected[2] or ''} is expected")
 
 
 def _tables(value: Any, at: Keys) -> Iterator[tuple[Keys, dict[str, Any]]]:
-    """`value` and its items, where they are tables."""
-    for keys, item in [(at, value), *(((*at, i), item) for i, item in enumerate(value if isinstance(value, list) else ()))]:
-        if isinstance(item, dict):
-            yield keys, item
+    """`value` itself or its items, where they are tables, and their places."""
+    items = [((*at, index), item) for index, item in enumerate(value)] if isinstance(value, list) else [(at, value)]
+    return ((keys, item) for keys, item in items if isinstance(item, dict))
 
 
-def _dotted(keys: Keys) -> str:
+def dotted(keys: Keys) -> str:
+    """A place as people write it: `method.first.n`, `minimize[1]`."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
 
 
-def _under(at: Keys) -> str:
-    return f" under {_dotted(at)!r}" if at else ""
+# --- the parts of a file --------------------------------------------------------------------------------------------
 
 
-_TOKEN = re.compile(
-    r'(?P<text>"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\')'
-    r"|(?P<comment>\#[^\n]*)|(?P<mark>[\[\]{}=:,.\n])|(?P<word>[^\s\[\]{}=:,.#\"']+)",
-    re.DOTALL,
-)
-
-
-def lines_of(text: str, *, toml: bool) -> tuple[dict[Keys, int], list[Keys]]:
-    """The line of each key and item of a valid TOML or JSON text, and the keys that stand there twice (JSON allows it)."""
-    scanner = _Scanner(text)
-    if toml:
-        scanner.statements()
-    else:
-        scanner.skip_lines()
-        scanner.value(())
-    return scanner.lines, [] if toml else scanner.twice
-
-
-class _Scanner:
-    """Walks over the tokens of a text that a real parser has accepted, so that it need not be strict."""
-
-    def __init__(self, text: str) -> None:
-        self.tokens: list[tuple[str, int]] = []
-        number, last = 1, 0
-        for found in _TOKEN.finditer(text):
-            number, last = number + text.count("\n", last, found.start()), found.start()
-            if found.lastgroup != "comment":
-                self.tokens.append((found[0], number))
-        self.tokens.append(("", number))
-        self.at = 0
-        self.lines: dict[Keys, int] = {}
-        self.twice: list[Keys] = []
-
-    @property
-    def token(self) -> str:
-        return self.tokens[self.at][0]
-
-    def take(self) -> str:
-        self.at += 1
-        return self.tokens[self.at - 1][0]
-
-    def skip_lines(self) -> None:
-        while self.token == "\n":
-            self.take()
-
-    def mark(self, keys: Keys) -> None:
-        """The place `keys` is at the present token; of several mentions the first counts."""
-        if keys in self.lines:
-            self.twice.append(keys)
-        self.lines.setdefault(keys, self.tokens[self.at][1])
-
-    def statements(self) -> None:
-        """TOML: headers and assignments."""
-        table: Keys = ()
-        counts: dict[Keys, int] = {}
-        while self.token:
-            if self.token == "\n":
-                self.take()
-            elif self.token == "[":
-                table = self.header(counts)
-            else:
-                self.assignment(table)
-
-    def header(self, counts: dict[Keys, int]) -> Keys:
-        self.take()
-        is_array = self.token == "["
-        if is_array:
-            self.take()
-        keys: Keys = ()
-        for key in self.key():
-            keys = self.inside((*keys, key), counts)
-        if is_array:
-            keys = keys[:-1] if isinstance(keys[-1], int) else keys
-            counts[keys] = counts.get(keys, -1) + 1
-            keys = (*keys, counts[keys])
-        self.mark(keys)
-        self.at += 1 + is_array
-        return keys
-
-    def inside(self, keys: Keys, counts: dict[Keys, int]) -> Keys:
-        """`keys`, and the number of the newest item where they name an array of tables."""
-        self.mark(keys)
-        return (*keys, counts[keys]) if keys in counts else keys
-
-    def assignment(self, table: Keys) -> None:
-        """`a.b = value` of TOML or `"a": value` of JSON."""
-        start = self.at
-        keys = self.key()
-        after, self.at = self.at, start
-        for end in range(1, len(keys) + 1):
-            self.mark((*table, *keys[:end]))
-        self.at = after + 1
-        self.skip_lines()
-        self.value((*table, *keys))
-
-    def key(self) -> list[str]:
-        """The parts of a key with dots."""
-        parts = [_unquoted(self.take())]
-        while self.token == ".":
-            self.take()
-            parts.append(_unquoted(self.take()))
-        return parts
-
-    def value(self, at: Keys) -> None:
-        if self.token == "{":
-            self.items("}", lambda number: self.assignment(at))
-        elif self.token == "[":
-            self.items("]", lambda number: self.item((*at, number)))
-        else:
-            while self.token not in (",", "]", "}", "\n", ""):
-                self.take()
-
-    def items(self, end: str, read_one: Callable[[int], None]) -> None:
-        self.take()
-        number = 0
-        while self.token not in (end, ""):
-            if self.token in (",", "\n"):
-                self.take()
-            else:
-                read_one(number)
-                number += 1
-        self.take()
-
-    def item(self, at: Keys) -> None:
-        self.mark(at)
-        self.value(at)
-
-
-def _unquoted(token: str) -> str:
-    try:
-        return str(json.loads(token)) if token.startswith('"') else token.strip("'")
-    except ValueError:  # an escape that only TOML knows
-        return token.strip('"')
-
-
-# --- the parts ----------------------------------------------------------------------------------------------------------
-
-
-def _check_goals(source: Source) -> None:
-    from tunewell.live import goals_of
-
-    data = {key: source.convert(source.data[key], _KINDS[key], (key,)) for key in _GOALS if key in source.data}
-    if not {"minimize", "maximize"} & data.keys():
+def _check_goals(source: Source, given: Mapping[str, Any]) -> None:
+    goals = {key: given[key] for key in ("minimize", "maximize", "at_most") if given.get(key)}
+    if not {"minimize", "maximize"} & goals.keys():
         raise source.error((), "the study has no goal", 'Write minimize = "loss" or maximize = "accuracy".')
     try:
-        goals_of(data.get("minimize", ()), data.get("maximize", ()), data.get("at_most", {}))
+        goals_of(goals.get("minimize", ()), goals.get("maximize", ()), goals.get("at_most", {}))
     except TunewellError as error:
-        raise source.error((next(key for key in reversed(source.data) if key in _GOALS),), error.message, error.hint) from None
+        raise source.error(_last_of(source, goals), error.message, error.hint) from None
 
 
-_GOALS = ("minimize", "maximize", "at_most")
+def _check_objective(source: Source, given: Mapping[str, Any]) -> None:
+    """One of `objective` and `command`, or none: then the command line gives it."""
+    if "objective" in given and "command" in given:
+        raise source.error(_last_of(source, ("objective", "command")), "objective and command", "Write one of them.")
+    if "objective" in given and not re.fullmatch(r".+:[^\W\d]\w*(\.[^\W\d]\w*)*", given["objective"]):
+        hint = 'Write "file.py:function" or "package.module:function".'
+        raise source.error(("objective",), f"objective = {given['objective']!r} names no function", hint)
+    if given.get("command") == ():
+        raise source.error(("command",), "the command is empty", 'Write command = ["python", "train.py", "{lr}"].')
+
+
+def _check_command(source: Source, given: Mapping[str, Any]) -> None:
+    try:
+        check_command(given.get("command", ()), given["space"])
+    except ObjectiveError as error:
+        raise source.error(("command",), error.message, error.hint) from None
+
+
+def check_command(command: Sequence[str], space: Space) -> None:
+    """Raise ObjectiveError where a command has a placeholder that is no entry of the space."""
+    try:
+        commands.check_command(command, space._names)
+    except ObjectiveError as error:
+        message, _, hint = error.message.partition("\n")
+        raise ObjectiveError(message, hint=error.hint or hint) from None
+
+
+def _last_of(source: Source, keys: Iterable[str]) -> Keys:
+    """The one of `keys` that stands last in the file: the one that is too many."""
+    return max(((key,) for key in keys), key=source.line)
+
+
+def _space(source: Source) -> Space:
+    data = source.data.get("space")
+    if not data:
+        hint = 'Write [space.lr] and, below it, type = "float", low = 1e-5, high = 1e-1, for example.'
+        raise source.error(("space",), "the study has no space", hint)
+    entries = ("space", "entries") if "entries" in data else ("space",)
+    try:
+        _check_flags(source, data, ("space",))
+        space = Space.from_json(data)
+        space.sample(np.random.default_rng(0))  # raises where nothing satisfies the constraints
+        return space
+    except SpaceError as error:
+        raise source.error(_mentioned(data, entries, error.message), error.message, error.hint) from None
+
+
+def _check_flags(source: Source, table: Mapping[str, Any], at: Keys) -> None:
+    """A `log` that is no truth value would count as true."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            _check_flags(source, value, (*at, key))
+        elif key == "log" and "low" in table and not isinstance(value, bool):
+            raise source.error((*at, key), f"{dotted((*at, key))} = {value!r}: true or false is expected")
+
+
+def _mentioned(data: Mapping[str, Any], entries: Keys, message: str) -> Keys:
+    """The place that an error of the space speaks of."""
+    rule = re.search(r"constraint '(.+?)'|; '(.+?)' was violated", message)
+    if rule is not None:
+        return "space", "constraints", rule[1] or rule[2]
+    found = re.search(r" and at ([^,]+)", message)
+    path = found[1] if found else message.partition(": ")[0]
+    table, keys = data if len(entries) == 1 else data["entries"], entries
+    for name, option in re.findall(r"([^/=]+)(?:=([^/]+))?", path):
+        if name not in table:
+            return keys
+        table, keys = table[name], (*keys, name)
+        if option and isinstance(table, dict):
+            below = "branches" if "branches" in table else "options"
+            table, keys = table.get(below, {}).get(option, {}), (*keys, below, option)
+    return _setting(table, keys, message)
+
+
+def _setting(table: Any, keys: Keys, message: str) -> Keys:
+    """The key of the entry that the message is about, where it names one; else the entry."""
+    words = re.findall(r"\w+", message.partition(": ")[2]) if isinstance(table, dict) else []
+    return next(((*keys, word) for word in words if word in table), keys)
+
+
+def _check_method(source: Source, data: str | dict[str, Any], at: Keys) -> None:
+    """Raise FileError where `data` is no method; the inner ones first, so that the line is that of the mistake."""
+    try:
+        if isinstance(data, str) or "method" not in data:
+            from_json(data)
+            return
+        kind = load("tunewell.methods", source.convert(data["method"], str, (*at, "method")))
+        settings = {key: value for key, value in data.items() if key != "method"}
+        _check_settings(source, kind, settings, at)
+        from_json(data)
+    except FileError:
+        raise
+    except TunewellError as error:
+        raise source.error((*at, "method"), error.message, error.hint) from None
+    except (TypeError, ValueError) as error:
+        raise source.error((*at, "method"), f"{dotted(at)}: {error}") from None
+
+
+def _check_settings(source: Source, kind: Any, settings: Mapping[str, Any], at: Keys) -> None:
+    """The names and types of a method's settings, which a dataclass takes on trust."""
+    names = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    source.check_keys(settings, names, at)
+    hints = typing.get_type_hints(kind)
+    for key, value in settings.items():
+        _check_inner(source, value, (*at, key))
+        _check_type(source, _settled(value), hints[key], (*at, key))
+
+
+def _check_inner(source: Source, value: Any, at: Keys) -> None:
+    """The methods in a setting."""
+    if isinstance(value, dict) and "method" in value:
+        _check_method(source, value, at)
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        _check_inner(source, item, (*at, index))
+
+
+def _settled(value: Any) -> Any:
+    """A setting as the method will get it."""
+    if isinstance(value, dict) and "method" in value:
+        return from_json(value)
+    return tuple(map(_settled, value)) if isinstance(value, list) else value
+
+
+def _check_type(source: Source, value: Any, hint: Any, at: Keys) -> None:
+    try:
+        source.convert(value, hint, at)
+    except TypeError:  # a type that msgspec does not know; the method itself has to look
+        return
+
+
+def _check_executor(source: Source, settings: Mapping[str, Any]) -> None:
+    """Whether worker processes have these settings; `workers` stands at the top of the file."""
+    if not settings:
+        return
+    kind = load("tunewell.executors", "processes")
+    hints = typing.get_type_hints(kind.__init__)
+    names = [name for name in inspect.signature(kind).parameters if name != "workers"]
+    source.check_keys(settings, names, ("executor",))
+    for key, value in settings.items():
+        _check_type(source, value, hints.get(key, Any), ("executor", key))

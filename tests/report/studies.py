@@ -14,7 +14,10 @@ SPACE = Space(
         "layers": Int(1, 4),
         "width": Ordinal([16, 64, 256]),
         "optimizer": Choice(
-            {"adamw": {"decay": Float(1e-6, 1e-1, log=True)}, "sgd": {"momentum": Float(0, 0.99), "nesterov": Choice([True, False])}}
+            {
+                "adamw": {"decay": Float(1e-6, 1e-1, log=True)},
+                "sgd": {"momentum": Float(0, 0.99), "nesterov": Choice([True, False])},
+            }
         ),
     }
 )
@@ -38,9 +41,17 @@ class Watched(Study):
 def opened(name="study", *, space=SPACE, goals=(Goal("loss"),), steps=None, limits=None, method=None) -> Watched:
     """A study without jobs."""
     study = Watched(name)
-    data = {"seed": 1, "space": space.to_json(), "goals": msgspec.to_builtins(tuple(goals)), "method": method or {"method": "Random"}}
+    data = {
+        "seed": 1,
+        "space": space.to_json(),
+        "goals": msgspec.to_builtins(tuple(goals)),
+        "method": method or {"method": "Random"},
+    }
     study.commit(
-        Act("open", {**data, "steps": msgspec.to_builtins(steps or Steps()), "limits": msgspec.to_builtins(limits or Limits())}),
+        Act(
+            "open",
+            {**data, "steps": msgspec.to_builtins(steps or Steps()), "limits": msgspec.to_builtins(limits or Limits())},
+        ),
         BEGAN,
     )
     return study
@@ -84,6 +95,8 @@ def say_trial(study, job, value, began, seconds, broken, rng):
         study.say(Report(job.id, steps, {metric: tuple(curve)}), began + seconds * 0.9)
     if broken:
         error = Failure("diverged", f"{metric} = nan")
-        study.say(Result(job.id, "failed", {metric: math.nan}, step=reached, seconds=seconds, error=error), began + seconds)
+        study.say(
+            Result(job.id, "failed", {metric: math.nan}, step=reached, seconds=seconds, error=error), began + seconds
+        )
     else:
         study.say(Result(job.id, "done", {metric: final, "size": 12.0}, step=reached, seconds=seconds), began + seconds)

@@ -1,7 +1,7 @@
 """How jobs run: in this process, in worker processes, in simulated time.
 
-Files, each importing only those above it; `run`, `checkpoint`, `command` and `worker` are loaded by every worker process and
-import nothing outside the standard library:
+Files, each importing only those above it; `run`, `checkpoint`, `command` and `worker` are loaded by every worker
+process and import nothing outside the standard library:
 
     checkpoint.py   folders that are whole or not there
     run.py          Run, what a training function receives

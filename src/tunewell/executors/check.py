@@ -16,7 +16,9 @@ def check(objective: Objective) -> None:
         return
     function = objective.function
     if function is None or not callable(function):
-        raise ObjectiveError(f"{function!r} is no training function", hint="Give a function of one `run`, or a command.")
+        raise ObjectiveError(
+            f"{function!r} is no training function", hint="Give a function of one `run`, or a command."
+        )
     _check_arguments(function)
     if objective.setup is not None and not callable(objective.setup):
         raise ObjectiveError(f"setup={objective.setup!r} cannot be called", hint="Give a function without arguments.")
@@ -40,7 +42,9 @@ def _check_arguments(function: Callable[..., Any]) -> None:
 
 
 def pickled(objective: Objective) -> bytes:
-    """The function and the setup of an objective for a worker process. Raises ObjectiveError that names what hinders."""
+    """The function and the setup of an objective for a worker process. Raises ObjectiveError that names what
+    hinders.
+    """
     import cloudpickle
 
     content = (objective.function, objective.setup)

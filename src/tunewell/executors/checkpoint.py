@@ -1,7 +1,8 @@
 """Checkpoints: a folder of the user's files that is whole or not there.
 
-A checkpoint is written into a draft beside its place, sealed with `manifest.json` (sizes and hashes of all files, the step and
-the attempt), synced and renamed. So a name that exists is complete, unless somebody altered it: `verify` tells.
+A checkpoint is written into a draft beside its place, sealed with `manifest.json` (sizes and hashes of all files, the
+step and the attempt), synced and renamed. So a name that exists is complete, unless somebody altered it: `verify`
+tells.
 """
 
 from __future__ import annotations
@@ -42,10 +43,11 @@ def locate(folder: str | Path, name: str) -> Path:
 
 
 def write(folder: str | Path, name: str, save: Callable[[Path], object], **facts: int) -> Path:
-    """Let `save(path)` write files into an empty folder and make that the checkpoint `name`. Whole on return, or not there.
+    """Let `save(path)` write files into an empty folder and make that the checkpoint `name`. Whole on return, or not
+    there.
 
-    `facts` (job, step, attempt) go into the manifest. Raises CheckpointError when the name is taken or a file is no plain
-    file, ObjectiveError when `save` wrote nothing; what `save` raises passes.
+    `facts` (job, step, attempt) go into the manifest. Raises CheckpointError when the name is taken or a file is no
+    plain file, ObjectiveError when `save` wrote nothing; what `save` raises passes.
     """
     target = locate(folder, name)
     draft = target.parent / f"{DRAFT}{target.name}-{os.getpid()}"
@@ -63,7 +65,8 @@ def write(folder: str | Path, name: str, save: Callable[[Path], object], **facts
 
 
 def verify(path: str | Path, *, hashes: bool = True) -> dict[str, Any]:
-    """The manifest of the checkpoint at `path`, after its files were compared with it: sizes, and `hashes` unless refused.
+    """The manifest of the checkpoint at `path`, after its files were compared with it: sizes, and `hashes` unless
+    refused.
 
     Raises CheckpointError for a checkpoint that is missing, cut short or altered.
     """
@@ -82,7 +85,9 @@ def verify(path: str | Path, *, hashes: bool = True) -> dict[str, Any]:
 
 
 def remove(folder: str | Path, name: str) -> None:
-    """Delete a checkpoint; nothing happens where there is none. Half deleted, it has no manifest and counts for nothing."""
+    """Delete a checkpoint; nothing happens where there is none. Half deleted, it has no manifest and counts for
+    nothing.
+    """
     target = locate(folder, name)
     (target / MANIFEST).unlink(missing_ok=True)
     _erase(target)
@@ -109,7 +114,9 @@ def _seal(draft: Path, facts: dict[str, int]) -> None:
             listed[entry] = [path.stat().st_size, _digest(path)]
             _sync(path)
     if not listed:
-        raise ObjectiveError("save() wrote no file", hint="It gets the path of an empty folder, and writes files there.")
+        raise ObjectiveError(
+            "save() wrote no file", hint="It gets the path of an empty folder, and writes files there."
+        )
     (draft / MANIFEST).write_text(json.dumps({"format": 1, **facts, "files": listed}), encoding="utf-8")
     for path in [draft / MANIFEST, *reversed(folders)]:
         _sync(path)
@@ -127,7 +134,9 @@ def _walk(draft: Path) -> Iterator[str]:
 
 def _rename(draft: Path, target: Path) -> None:
     if target.exists():
-        raise CheckpointError(f"{target} exists already", hint="A step is reported once; each attempt has its own number.")
+        raise CheckpointError(
+            f"{target} exists already", hint="A step is reported once; each attempt has its own number."
+        )
     os.rename(draft, target)
 
 
@@ -135,7 +144,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
     except OSError:
-        raise CheckpointError(f"there is no checkpoint at {folder}", hint="It was deleted, or never finished.") from None
+        raise CheckpointError(
+            f"there is no checkpoint at {folder}", hint="It was deleted, or never finished."
+        ) from None
     except ValueError:
         raise _wrong(folder, f"{MANIFEST} was altered") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
@@ -154,7 +165,9 @@ def _size(file: Path, folder: Path) -> int:
 
 
 def _wrong(folder: Path, what: str) -> CheckpointError:
-    return CheckpointError(f"the checkpoint {folder} is damaged: {what}", hint="The job can start again from an older one.")
+    return CheckpointError(
+        f"the checkpoint {folder} is damaged: {what}", hint="The job can start again from an older one."
+    )
 
 
 def _digest(file: Path) -> str:

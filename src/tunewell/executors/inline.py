@@ -1,26 +1,29 @@
 """Inline: the training function runs in this process, one at a time.
 
-A function that may report runs on a helper thread, because a lineage may wait inside `report()` for a decision while the
-loop decides and another one runs. The two take turns: the loop's thread and the user's do not run at the same time, except
-that `wait(seconds)` comes back while a long step is still being trained. A function that only returns a number runs on the
-caller's own thread.
+A function that may report runs on a helper thread, because a lineage may wait inside `report()` for a decision while
+the loop decides and another one runs. The two take turns: the loop's thread and the user's do not run at the same time,
+except that `wait(seconds)` comes back while a long step is still being trained. A function that only returns a number
+runs on the caller's own thread.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunewell.errors import Released
 from tunewell.events import Report, Result
 from tunewell.executors.check import check
 from tunewell.executors.reports import Outbox, to_result
-from tunewell.executors.run import Ending, Metrics, Order, Run, perform
+from tunewell.executors.run import Order, Run, perform
 from tunewell.protocols import Objective, Task
+
+if TYPE_CHECKING:
+    from tunewell.executors.run import Ending, Metrics
 
 GRACE = 5.0
 """Seconds that a stopped function gets to end."""
@@ -30,17 +33,13 @@ TICK = 0.05
 
 
 class Inline:
-    """Runs jobs in this process. One at a time; a lineage that waits for a decision is let go when another job starts."""
+    """Runs jobs in this process. One at a time; a lineage that waits for a decision is let go when another job
+    starts.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._caller = threading.Condition(self._lock)
-        self._outbox = Outbox()
-        self._task: Task | None = None
         self._lineage: _Lineage | None = None
-        self._spare: _Lineage | None = None
-        self._speaks = False
-        self._opened = False
+        self._task: Task | None = None
 
     def open(self, objective: Objective, wake: threading.Event | None = None) -> None:
         """Check the objective and call its setup(). `wait` also returns soon after somebody sets `wake`."""
@@ -50,11 +49,14 @@ class Inline:
         self._function = _function(objective)
         self._speaks = _may_report(objective)
         self._data = objective.setup() if objective.setup is not None else None
-        self._opened = True
+        self._outbox = Outbox()
+        self._caller = threading.Condition(threading.Lock())
 
     def free(self) -> int:
         """1 when no job runs."""
-        return int(self._task is None and (self._lineage is None or self._lineage.held is not None))
+        return int(
+            self._task is None and (self._lineage is None or self._lineage.held is not None or self._lineage.ended)
+        )
 
     def held(self) -> Sequence[int]:
         """The finished job that waits inside `report()`, if one does."""
@@ -64,25 +66,32 @@ class Inline:
     def submit(self, task: Task) -> None:
         """Take a task; it begins, or goes on, in the next `wait`."""
         if not self.free():
-            raise RuntimeError("a job runs already; see free()")
+            raise RuntimeError("a job runs already: see free()")
         lineage = self._lineage
-        if lineage is not None and lineage.held is not None:
-            if goes_on(lineage.held, task):
-                lineage.go_on(task)
-                return
-            self._let_go(lineage)
+        if lineage is None or lineage.held is None:
+            self._task = task
+            return
+        if goes_on(lineage.held, task):
+            lineage.go_on(task)
+            return
+        lineage.release()
         self._task = task
+        if not lineage.ended:
+            self._lineage = None  # it will not end; its thread is given up
 
     def wait(self, seconds: float) -> Sequence[Report | Result]:
         """Run until there is something to commit, or for `seconds`."""
-        task = self._task
-        if task is not None and not self._speaks and task.last == 1:
-            self._task = None
+        task, self._task = self._task, None
+        if task is not None and task.last == 1 and not self._speaks:
             return self._run_here(task)
-        if task is not None:
-            self._task = None
-            self._start(task)
-        return self._take_turns(seconds)
+        with self._caller:
+            if task is not None:
+                self._start(task)
+            self._take_turns(time.monotonic() + seconds)
+            said = self._outbox.take()
+        if self._lineage is not None and self._lineage.interrupt is not None:
+            raise self._lineage.interrupt
+        return said
 
     def cancel(self, job: int) -> None:
         """Stop a job at its next report."""
@@ -90,25 +99,28 @@ class Inline:
             self._outbox.result(Result(job, "cancelled", attempt=self._task.attempt))
             self._task = None
         elif self._lineage is not None and self._lineage.is_running(job):
-            self._lineage.stop("cancelled")
+            self._lineage.cancel()
 
     def close(self) -> None:
         """Stop what runs, at its next report or between two of its steps."""
-        self._task = None
-        if self._lineage is not None:
-            self._let_go(self._lineage)
-        if self._spare is not None:
-            self._spare.retire()
-            self._spare = None
-        self._outbox = Outbox()
-        self._data = None
+        lineage, self._lineage, self._task = self._lineage, None, None
+        if lineage is None:
+            return
+        if lineage.held is not None:
+            lineage.release()
+        if lineage.ended:
+            lineage.retire()
+        else:
+            lineage.abort()
 
     # --- on the caller's thread --------------------------------------------------------------------------------------
 
     def _run_here(self, task: Task) -> Sequence[Report | Result]:
         link = _Direct(task, self._outbox)
         perform(self._function, self._new_run(task, link))
-        self._speaks = link.spoke  # a function that reports gets a thread from now on, so that its reports are safe at once
+        self._speaks = (
+            link.spoke
+        )  # a function that reports gets a thread from now on, so that its reports are safe soon
         return self._outbox.take()
 
     def _new_run(self, task: Task, link: Any) -> Run:
@@ -118,49 +130,25 @@ class Inline:
     # --- taking turns with a helper thread ---------------------------------------------------------------------------
 
     def _start(self, task: Task) -> None:
-        lineage, self._spare = self._spare or _Lineage(self._lock, self._caller, self._outbox), None
-        self._lineage = lineage
-        lineage.begin(task, functools.partial(perform, self._function, self._new_run(task, lineage)))
+        if self._lineage is None:
+            self._lineage = _Lineage(self._caller, self._outbox)
+        self._lineage.begin(task, lambda link: perform(self._function, self._new_run(task, link)))
 
-    def _take_turns(self, seconds: float) -> Sequence[Report | Result]:
-        end = time.monotonic() + seconds
-        with self._lock:
-            lineage = self._lineage
-            if lineage is None or lineage.held is not None:
-                self._sleep(end)
-            else:
-                self._watch(lineage, end)
-            if lineage is not None and lineage.ended:
-                self._lineage, self._spare = None, lineage
-            said = self._outbox.take()
-        if lineage is not None and lineage.interrupt is not None:
-            raise lineage.interrupt
-        return said
-
-    def _watch(self, lineage: _Lineage, end: float) -> None:
-        """Let the function run until the caller is needed."""
-        lineage.take_turn()
+    def _take_turns(self, end: float) -> None:
+        """Let the function run until the caller is needed; sleep when there is none."""
+        lineage = self._lineage
+        runs = lineage is not None and not lineage.ended and lineage.held is None
+        if lineage is not None and runs:
+            lineage.take_turn()
         try:
-            while lineage.has_turn and not self._outbox.due():
+            while not self._outbox.due() and (not runs or (lineage is not None and lineage.has_turn)):
                 remaining = min(end, self._outbox.deadline) - time.monotonic()
-                if remaining <= 0 or self._woken():
+                if remaining <= 0 or (self._wake is not None and self._wake.is_set()):
                     break
-                self._caller.wait(min(remaining, TICK) if self._wake is not None else remaining)
+                self._caller.wait(remaining if self._wake is None else min(remaining, TICK))
         finally:
-            lineage.has_turn = False
-
-    def _sleep(self, end: float) -> None:
-        """Nothing runs: wait for what others do."""
-        while not self._outbox.due() and (remaining := end - time.monotonic()) > 0 and not self._woken():
-            self._caller.wait(min(remaining, TICK) if self._wake is not None else remaining)
-
-    def _woken(self) -> bool:
-        return self._wake is not None and self._wake.is_set()
-
-    def _let_go(self, lineage: _Lineage) -> None:
-        self._lineage = None
-        if lineage.release():
-            self._spare = lineage
+            if lineage is not None:
+                lineage.has_turn = False
 
 
 class _Direct:
@@ -193,11 +181,10 @@ class _Direct:
         raise Released  # with last == 1 nothing is decided on the way
 
 
-class _Lineage(threading.Thread):
-    """A helper thread, and the link of the run on it. All fields are guarded by the lock of the executor."""
+class _Lineage:
+    """A helper thread, and the link of the run on it. The fields are guarded by the lock of the executor."""
 
-    def __init__(self, lock: threading.RLock, caller: threading.Condition, outbox: Outbox) -> None:  # type: ignore[valid-type]
-        super().__init__(name="tunewell-run", daemon=True)
+    def __init__(self, caller: threading.Condition, outbox: Outbox) -> None:
         self.has_turn = False
         self.held: Task | None = None
         self.ended = True
@@ -205,57 +192,179 @@ class _Lineage(threading.Thread):
         self.blocked = 0.0
         self.busy = False
         self._caller = caller
-        self._mine = threading.Condition(lock)
+        self._mine = threading.Condition(caller._lock)  # type: ignore[attr-defined]  # one lock, two ways to wait
         self._outbox = outbox
-        self._work: Callable[[], None] | None = None
         self._task: Task
+        self._work: Callable[[_Lineage], None] | None = None
         self._stop = ""
+        self._inside = False
         self._retired = False
+        self._thread = threading.Thread(target=self._run, name="tunewell-run", daemon=True)
 
     # --- called by the executor --------------------------------------------------------------------------------------
 
-    def begin(self, task: Task, work: Callable[[], None]) -> None:
+    def begin(self, task: Task, work: Callable[[_Lineage], None]) -> None:
         """Run `work` from the next turn on."""
         self._task, self._work = task, work
-        self.ended, self.interrupt, self._stop = False, None, ""
-        if not self.is_alive():
-            self.start()
+        self.ended, self._stop, self.blocked = False, "", 0.0
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def go_on(self, task: Task) -> None:
         """Let the held lineage do `task`, from the next turn on."""
-        self._task, self.held = task, None
+        with self._caller:
+            self._task, self.held = task, None
 
     def take_turn(self) -> None:
         """Let the function run."""
         self.has_turn = True
-        self._mine.notify_all()
+        self._mine.notify()
 
     def is_running(self, job: int) -> bool:
         """Whether `job` runs here, not held."""
         return not self.ended and self.held is None and self._task.job.id == job
 
-    def stop(self, why: str) -> None:
-        """Raise Released in the function at its next report."""
-        self._stop = why
+    def cancel(self) -> None:
+        """Raise Released in the function at its next report, and say so in a Result."""
+        self._stop = "cancelled"
 
-    def release(self) -> bool:
-        """End the function without a Result; False when it does not end, and its thread is given up."""
-        with self._lock_of():
-            self._stop = "released"
-            self._outbox = Outbox()
-            self._mine.notify_all()
-            computes = not self.busy and self.held is None and self.has_left()
-            if computes and self.ident is not None:
-                _raise_in(self.ident)
-            end = time.monotonic() + GRACE
-            while not self.ended and (remaining := end - time.monotonic()) > 0:
-                self._caller.wait(remaining)
-            return self.ended
+    def release(self) -> None:
+        """End a function that waits inside `report()`, without a Result."""
+        with self._caller:
+            self._stop, self.held = "released", None
+            self._mine.notify()
+            self._caller.wait_for(lambda: self.ended, GRACE)
 
     def retire(self) -> None:
-        """End the thread."""
-        with self._lock_of():
+        """End the thread of a function that has ended."""
+        with self._caller:
             self._retired = True
-            self._mine.notify_all()
-        if self.ident is not None and self is not threading.current_thread():
-            self.join(GRACE)
+            self._mine.notify()
+        self._thread.join()
+
+    def abort(self) -> None:
+        """End the function wherever it is, as far as that is possible. The lock may be lost after this."""
+        self._stop, self._retired = "released", True
+        self._outbox = Outbox()
+        if self._inside:
+            with self._caller:
+                self._mine.notify()
+        elif not self.busy and self._thread.ident is not None:
+            _raise_in(self._thread.ident)
+        self._thread.join(GRACE)
+
+    # --- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Do one piece of work after the other."""
+        try:
+            while self._await_work():
+                self._do_work()
+        except Released:
+            pass  # from abort(), between two pieces of work
+
+    def _await_work(self) -> bool:
+        with self._caller:
+            self._inside = True
+            self._mine.wait_for(lambda: self._retired or (self._work is not None and self.has_turn))
+            self._inside = False
+            return not self._retired
+
+    def _do_work(self) -> None:
+        assert self._work is not None
+        try:
+            self._work(self)
+        except Released:
+            pass
+        except BaseException as error:
+            self.interrupt = error
+        self._inside = True
+        with self._caller:
+            if self._stop == "cancelled" and self._work is not None:
+                self._outbox.result(Result(self._task.job.id, "cancelled", attempt=self._task.attempt))
+            self._work, self.held, self.ended, self.has_turn = None, None, True, False
+            self._caller.notify()
+
+    # --- the link ----------------------------------------------------------------------------------------------------
+
+    def heed(self) -> None:
+        if self._stop:
+            raise Released
+
+    def point(self, step: int, metrics: Metrics, saved: str | None) -> None:
+        with self._caller:
+            if not self.has_turn:
+                self._await_turn()
+            first = self._outbox.deadline == math.inf
+            self._outbox.point(self._task.job.id, self._task.attempt, step, metrics, saved)
+            if self._outbox.due():
+                self._pass_turn()
+            elif first:
+                self._caller.notify()  # there is a time by now when it must take what is there
+
+    def settle(self) -> None:
+        with self._caller:
+            self._outbox.urge()
+            self._pass_turn()
+
+    def end(self, ending: Ending, held: bool) -> None:
+        with self._caller:
+            if not self.has_turn and not self._stop:
+                self._await_turn()
+            self._outbox.result(to_result(self._task.job.id, self._task.attempt, ending))
+            if held:
+                self.held = self._task
+            else:
+                self._work = None
+
+    def decide(self) -> Order:
+        with self._caller:
+            self._pass_turn()
+            return to_order(self._task)
+
+    def _pass_turn(self) -> None:
+        """Let the caller commit what was said; its next `wait` gives the turn back."""
+        self.has_turn = False
+        self._caller.notify()
+        self._await_turn()
+
+    def _await_turn(self) -> None:
+        began = time.perf_counter()
+        self._inside = True
+        self._mine.wait_for(lambda: self._stop or (self.has_turn and self.held is None))
+        self._inside = False
+        self.blocked += time.perf_counter() - began
+        self.heed()
+
+
+def goes_on(before: Task, task: Task) -> bool:
+    """Whether `task` continues the lineage whose last job was `before`."""
+    old, new = before.job, task.job
+    return new.parent == old.id and new.seed == old.seed and new.config == old.config
+
+
+def to_order(task: Task) -> Order:
+    """A Task as a Run takes it."""
+    job = task.job
+    return Order(
+        job.id, task.attempt, job.config, task.start, job.until, task.last, task.seed, task.checkpoint, task.folder
+    )
+
+
+def _function(objective: Objective) -> Callable[[Any], Any]:
+    if objective.function is not None:
+        return objective.function
+    from tunewell.executors.command import Command
+
+    return Command(objective.command, objective.environment)
+
+
+def _may_report(objective: Objective) -> bool:
+    """Whether the objective is seen to report. One that reports unseen is found out when it first does."""
+    code = getattr(objective.function, "__code__", None)
+    return objective.function is None or (code is not None and bool({"report", "flush"} & set(code.co_names)))
+
+
+def _raise_in(thread: int) -> None:
+    """Raise Released in another thread, between two of its steps."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Released))

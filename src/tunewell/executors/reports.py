@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunewell.events import Failure, Report, Result
-from tunewell.executors.run import Ending, Metrics
+
+if TYPE_CHECKING:
+    from tunewell.executors.run import Ending, Metrics
+
+    Rows = list[tuple[int, Metrics]]
 
 DELAY = 0.05
 """Seconds that a report may wait for others."""
 
 ROWS = 100
 """Reports of one job that are not merged with more."""
-
-Rows = list[tuple[int, Metrics]]
 
 
 class Outbox:
@@ -49,6 +51,10 @@ class Outbox:
     def urge(self) -> None:
         """Somebody waits for what is here: it is due now."""
         self.deadline = 0.0
+
+    def holds(self, job: int) -> bool:
+        """Whether something that `job` said is here."""
+        return any(key[0] == job for key in self._rows) or any(event.job == job for event in self._events)
 
     def due(self) -> bool:
         """Whether it is time to take what is here."""

@@ -1,7 +1,7 @@
 """Run: what a training function receives, and how its answer becomes the ending of a job.
 
-Every worker process loads this file, so it imports nothing heavy. A Run talks through a `Link`: to the thread of the loop
-(`inline`) or through a pipe (`worker`).
+Every worker process loads this file, so it imports nothing heavy. A Run talks through a `Link`: to the thread of the
+loop (`inline`) or through a pipe (`worker`).
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ class Order:
 class Run:
     """One run of a training function.
 
-    `config` is the mapping of hyperparameters, `seed` the random seed, `data` what `setup()` returned. Training goes on after
-    step `start`, from the files in `checkpoint` where there are any, up to step `last`; the study decides at step `until`
-    whether it does.
+    `config` is the mapping of hyperparameters, `seed` the random seed, `data` what `setup()` returned. Training goes on
+    after step `start`, from the files in `checkpoint` where there are any, up to step `last`; the study decides at step
+    `until` whether it does.
 
         def train(run):
             model = build(run.config)
@@ -117,7 +117,9 @@ class Run:
         "until",
     )
 
-    def __init__(self, order: Order, link: Link, data: Any = None, *, metric: str = "loss", save_every: float = 30.0) -> None:
+    def __init__(
+        self, order: Order, link: Link, data: Any = None, *, metric: str = "loss", save_every: float = 30.0
+    ) -> None:
         self.config = order.config
         self.start = order.start
         self.last = order.last
@@ -158,7 +160,9 @@ class Run:
         return Path(self._checkpoint)
 
     def steps(self) -> Iterator[int]:
-        """The steps to train: from the one after `start` to `last`. Report each; the study ends the loop where it decides."""
+        """The steps to train: from the one after `start` to `last`. Report each; the study ends the loop where it
+        decides.
+        """
         return iter(range(self.start + 1, self.last + 1))
 
     def report(
@@ -166,11 +170,19 @@ class Run:
     ) -> None:
         """Say how good the model is after `step`.
 
-        `save(path)` writes what training needs to go on into the empty folder `path`; it is called at a decision, and otherwise
-        at most every `save_every` seconds. Where the study decides at this step, report() waits for the decision: it returns
-        when training goes on, and raises Released when not. `flush=True` waits until the report is safe in the store.
-        A mapping `gradient=` or `std=` (by name of entry or metric) goes into the Result.
+        `save(path)` writes what training needs to go on into the empty folder `path`; it is called at a decision, and
+        otherwise at most every `save_every` seconds. Where the study decides at this step, report() waits for the
+        decision: it returns when training goes on, and raises Released when not. `flush=True` waits until the report is
+        safe in the store. A mapping `gradient=` or `std=` (by name of entry or metric) goes into the Result.
         """
+        self._tell(step, metrics, save)
+        if self._step >= self.until < self.last:
+            self._hold()
+        elif flush:
+            self._link.settle()
+
+    def _tell(self, step: int, metrics: dict[str, Any], save: Callable[[Path], object] | None = None) -> None:
+        """Send one point of the curve."""
         self._link.heed()
         self._step = self._next(step)
         numbers = self._read(metrics)
@@ -182,14 +194,23 @@ class Run:
         if save is not None or self._offered is not None:
             saved = self._offer(save)
         self._link.point(self._step, numbers, saved)
-        if self._step >= self.until < self.last:
-            self._hold()
-        elif flush:
-            self._link.settle()
+
+    def _end_with(self, save: Callable[[Path], object] | None) -> None:
+        """The state now is the one to save when the function returns."""
+        self._step = self._step if self._reported else self.until
+        self._saved_step = -1
+        self._offered = save
 
     def flush(self) -> None:
         """Return when all reports so far are safe in the store."""
         self._link.settle()
+
+    def _restore(self) -> None:
+        """Raise CheckpointError when the files to go on from are damaged."""
+        if self._checkpoint is not None:
+            from tunewell.executors.checkpoint import verify
+
+            verify(self._checkpoint)
 
     def _next(self, step: int) -> int:
         try:
@@ -219,7 +240,9 @@ class Run:
     def _offer(self, save: Callable[[Path], object] | None) -> str | None:
         """Write a checkpoint if one is due; its name."""
         if save is not None and not callable(save):
-            raise ObjectiveError(f"save={save!r} cannot be called", hint="Give a function of one path: save=model.save.")
+            raise ObjectiveError(
+                f"save={save!r} cannot be called", hint="Give a function of one path: save=model.save."
+            )
         self._offered = save
         if save is None or self._folder is None:
             return None
@@ -244,7 +267,9 @@ class Run:
         self._saved_at = time.perf_counter()
 
     def _hold(self) -> None:
-        """Send the Result and wait for the next job of this lineage; more than once where that job asks for no more steps."""
+        """Send the Result and wait for the next job of this lineage; more than once where that job asks for no more
+        steps.
+        """
         while self._step >= self.until < self.last:
             self._link.end(self._ending("done"), True)
             self._take(self._link.decide())
@@ -288,8 +313,11 @@ class Run:
 
 
 def perform(function: Callable[[Run], Any], run: Run) -> None:
-    """Call the training function and send its ending. Released passes, and so does KeyboardInterrupt: they are no endings."""
+    """Call the training function and send its ending. Released passes, and so does KeyboardInterrupt: they are no
+    endings.
+    """
     try:
+        run._restore()
         ending = run._finish(function(run))
     except (Released, KeyboardInterrupt):
         raise

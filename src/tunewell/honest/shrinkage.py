@@ -25,33 +25,42 @@ def noise_of_replicates(groups: Sequence[Sequence[float]]) -> float | None:
 
 
 def noise_of_curves(curves: Sequence[Sequence[float]]) -> float | None:
-    """The jitter of the last third of each curve about its own line, pooled; None where no curve is long enough.
+    """The jitter of the last third of a typical curve about its own line; None where no curve is long enough.
 
-    It sees the noise from step to step, not that from seed to seed: a lower bound.
+    It sees the noise from step to step, not that from seed to seed: a lower bound. A median over the curves, because
+    some still fall steeply and some diverge.
     """
-    squares, freedom = 0.0, 0
-    for curve in curves:
-        tail = np.asarray(curve[-max(4, len(curve) // 3) :], dtype=float)
-        if len(tail) < 4 or not np.isfinite(tail).all():
-            continue
-        at = np.arange(len(tail))
-        squares += float(((tail - np.polyval(np.polyfit(at, tail, 1), at)) ** 2).sum())
-        freedom += len(tail) - 2
-    return float(np.sqrt(squares / freedom)) if freedom else None
+    variances = [variance for curve in curves if (variance := _jitter(curve)) is not None]
+    return float(np.sqrt(np.median(variances))) if variances else None
+
+
+def _jitter(curve: Sequence[float]) -> float | None:
+    """The residual variance of a curve's tail about its line, such that the median over many curves is unbiased."""
+    tail = np.asarray(curve[-max(4, len(curve) // 3) :], dtype=float)
+    if len(tail) < 4 or not np.isfinite(tail).all():
+        return None
+    at, freedom = np.arange(len(tail)), len(tail) - 2
+    residuals = tail - np.polyval(np.polyfit(at, tail, 1), at)
+    median_of_chi_squared = (1 - 2 / (9 * freedom)) ** 3  # Wilson & Hilferty 1931, relative to the mean
+    return float((residuals**2).sum() / freedom / median_of_chi_squared)
 
 
 def shrink(means: ArrayLike, counts: ArrayLike, noise: float | None) -> tuple[Array, Array | None]:
     """Posterior means `(n,)` and standard errors `(n,)` of the true losses behind measured `means (n,)`.
 
     `counts (n,)` is how many measurements each mean rests on, `noise` the standard deviation of one. The prior is
-    normal, fitted to the better half (bad configs say nothing about the spread of good ones). Without `noise`: the means, and None.
+    normal about the median, as wide as the better half says: how bad the bad configs are tells nothing about the good
+    ones. Without `noise`: the means, and None.
     """
     x, n = np.asarray(means, dtype=float), np.asarray(counts, dtype=float)
     if noise is None:
         return x, None
-    better = np.sort(x)[: max(2, (len(x) + 1) // 2)]
     variance = noise**2 / n
-    spread = max(float(better.var()) - float(np.median(variance)), 0.0)
+    centre, typical = float(np.median(x)), float(np.median(variance))
+    better = x[x <= centre]
+    # Few configs cannot show that there is no spread at all: the floor is about one standard error of their variance.
+    spread = max(float(np.mean((better - centre) ** 2)) - typical, typical / np.sqrt(len(better)))
     total = spread + variance
     weight = np.divide(spread, total, out=np.ones_like(x), where=total > 0)
-    return better.mean() + weight * (x - better.mean()), np.sqrt(weight * variance)
+    of_centre = (spread + typical) / len(better)
+    return centre + weight * (x - centre), np.sqrt(weight * variance + (1 - weight) ** 2 * of_centre)

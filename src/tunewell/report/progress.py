@@ -1,7 +1,7 @@
 """What the loop shows while it runs: a few lines on a terminal, a plain line now and then in a log file.
 
-The watcher that the study calls only counts; a thread of its own draws what was counted. It reads neither the store nor the
-study's tables, so that it never waits for the loop nor the loop for it.
+The watcher that the study calls only counts; a thread of its own draws what was counted. It reads neither the store nor
+the study's tables, so that it never waits for the loop nor the loop for it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Counter:
         if job.until > self._until or loss < self.best:
             self._until, self.best, self.best_trial = job.until, loss, job.id
 
-    # --- what follows from the counts; for the thread that draws -----------------------------------------------------
+    # --- what follows from the counts; for the thread that draws ------------------------------------------------------
 
     @property
     def running(self) -> int:
@@ -163,13 +163,15 @@ class Counter:
         return self.elapsed * (1 - now) / (now - first)
 
 
-# --- in words -----------------------------------------------------------------------------------------------------------
+# --- in words ---------------------------------------------------------------------------------------------------------
 
 
 def counts(counter: Counter) -> list[str]:
     """`23 of 50 trials`, `2 running`, `1 failed`, `412 steps`, what is used of other limits."""
     limits, unit = counter.study.settings.limits, counter.study.settings.steps
-    words = [_of(counter.finished, limits.trials, "trials"), f"{counter.running} running"]
+    words = [_of(counter.finished, limits.trials, "trials")]
+    if counter.running:
+        words.append(f"{counter.running} running")
     if counter.failed:
         words.append(f"{counter.failed} failed")
     if unit.maximum > 1 or limits.steps:
@@ -196,7 +198,7 @@ def clock(counter: Counter) -> str:
     """`42 s, about 31 s left`."""
     limit, left = counter.study.settings.limits.seconds, counter.left()
     spent = text.duration(round(counter.elapsed)) + (f" (limit {text.duration(limit)})" if limit else "")
-    return spent + (f", about {text.duration(round(left))} left" if left is not None else "")
+    return spent + (f", about {text.duration(round(left))} left" if left is not None and left >= 1 else "")
 
 
 def line(counter: Counter) -> str:
@@ -206,12 +208,12 @@ def line(counter: Counter) -> str:
 
 def summary(counter: Counter, ended: str) -> str:
     """The last line."""
+    name, trials = text.plain(counter.study.name), text.count(counter.finished, "trials")
     failed = f", {counter.failed} failed" if counter.failed else ""
-    trials = text.count(counter.finished, "trials")
-    return f"{text.plain(counter.study.name)}: {ended}: {trials}{failed}, {text.duration(counter.elapsed)}; {best(counter)}"
+    return f"{name}: {ended}: {trials}{failed}, {text.duration(counter.elapsed)}; {best(counter)}"
 
 
-# --- on the screen ------------------------------------------------------------------------------------------------------
+# --- on the screen ----------------------------------------------------------------------------------------------------
 
 
 class _Shower:

@@ -15,7 +15,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 def number(value: float, digits: int = 4) -> str:
     """`value` with so many significant digits; a dash where there is none."""
-    return DASH if math.isnan(value) else f"{value:.{digits}g}"
+    return DASH if math.isnan(value) else f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e+")
 
 
 def duration(seconds: float) -> str:
@@ -67,7 +67,13 @@ def goal(wanted: Goal) -> str:
     bounds += [f"≤ {wanted.at_most:g}"] if wanted.at_most is not None else []
     if bounds:
         return f"{plain(wanted.metric)} {' and '.join(bounds)}"
-    over = "" if wanted.over == "last" else " (best of the curve)" if wanted.over == "best" else f" (mean of {wanted.over})"
+    over = (
+        ""
+        if wanted.over == "last"
+        else " (best of the curve)"
+        if wanted.over == "best"
+        else f" (mean of {wanted.over})"
+    )
     return f"{'maximize' if wanted.maximize else 'minimize'} {plain(wanted.metric)}{over}"
 
 

@@ -6,7 +6,6 @@ the JSON form and its shorthands: a list is a Choice, a scalar a Constant, `{low
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any, ClassVar
 from tunewell.errors import SpaceError
 from tunewell.space import prior as priors
 from tunewell.space.scale import Axis, Line, LogIntegers, LogLine, Options, Steps, exact
-from tunewell.space.values import check_json, finite, key, nearest_hint, plain, plain_key, whole
+from tunewell.space.values import check_json, copied, finite, key, nearest_hint, plain, plain_key, whole
 
 LARGEST = 2**53
 """Integers beyond are not exact in JSON readers that know only doubles."""
@@ -195,7 +194,8 @@ class Float(_Number):
             object.__setattr__(self, name, finite(getattr(self, name), name))
         _check_range(self.low, self.high, self.log)
         if self.step is not None:
-            object.__setattr__(self, "step", _check_step(finite(self.step, "step"), self.low, self.high, self.log))
+            object.__setattr__(self, "step", finite(self.step, "step"))
+            _check_step(self.step, self.low, self.high, self.log, whole=False)
         self._settle()
 
     @cached_property
@@ -240,7 +240,7 @@ class Int(_Number):
         if max(abs(self.low), abs(self.high), self.high - self.low) > LARGEST:
             raise SpaceError("the bounds and the range of an Int go up to 2**53")
         _check_range(self.low, self.high, self.log)
-        _check_step(self.step, self.low, self.high, self.log and self.step != 1)
+        _check_step(self.step, self.low, self.high, self.log and self.step != 1, whole=True)
         self._settle()
 
     @cached_property
@@ -427,7 +427,7 @@ class Constant(Entry):
         return self.axis.value(0)
 
     def to_json(self) -> dict[str, Any]:
-        return {"type": "constant", "value": copy.deepcopy(self.value)}
+        return {"type": "constant", "value": copied(self.value)}
 
 
 _FORMS: dict[str, type[Any]] = {form.kind: form for form in (Float, Int, Choice, Ordinal, Constant)}
@@ -524,16 +524,15 @@ def _check_range(low: float, high: float, log: bool) -> None:
         raise SpaceError(f"the range from {low!r} to {high!r} is too wide")
 
 
-def _check_step(step: float, low: float, high: float, log: bool) -> float:
+def _check_step(step: float, low: float, high: float, log: bool, whole: bool) -> None:
     if log:
         raise SpaceError("log and step do not go together", hint="Use an Ordinal with the values that you want.")
     if step <= 0:
         raise SpaceError(f"step {step!r} is not above 0")
-    # Not `>`: the quotient may be infinite, and neighbouring steps have to be different numbers.
-    if not (high - low) / step <= LARGEST or (isinstance(step, float) and step < math.ulp(max(abs(low), abs(high)))):
+    # Neighbouring floats have to differ.
+    if (high - low) / step > LARGEST or (not whole and step < math.ulp(max(abs(low), abs(high)))):
         raise SpaceError(f"step {step!r} is too small for a range from {low!r} to {high!r}")
-    _steps(low, high, step, whole=isinstance(step, int))
-    return step
+    _steps(low, high, step, whole)
 
 
 def _steps(low: float, high: float, step: float, whole: bool) -> Steps:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tunewell.errors import SpaceError
 from tunewell.space.tree import Config, Level, Node
+from tunewell.space.values import copied
 
 _MOST = 1_000_000
 
@@ -63,8 +64,7 @@ class _Leaf:
 
     def fill(self, number: int, config: Config) -> None:
         if not self.below:
-            value = self.values[number]
-            config[self.node.name] = value.copy() if isinstance(value, list | dict) else value
+            config[self.node.name] = copied(self.values[number])
             return
         for value, grid in zip(self.values, self.below, strict=True):
             if number < grid.size:

@@ -7,14 +7,13 @@ that a continuous prior has to cover before its values are rounded to the grid.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
-from tunewell.space.values import key
+from tunewell.space.values import copied, key
 
 TOP = 2**40
 """A continuous axis has `TOP + 1` points: few enough for exact round trips, too many for anyone to notice."""
@@ -241,7 +240,7 @@ class Options:
 
     def value(self, index: int) -> Any:
         """The option number `index`; a list is a fresh copy, so that nobody changes the space through a config."""
-        return self.values[index] if self.plain else copy.deepcopy(self.values[index])
+        return self.values[index] if self.plain else copied(self.values[index])
 
     def at(self, unit: float) -> Any:
         return self.value(min(max(int(unit * len(self.values)), 0), len(self.values) - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     return value
+
+
+def copied(value: Any) -> Any:
+    """The value, as a copy where somebody could change it."""
+    return copy.deepcopy(value) if isinstance(value, list | dict) else value
 
 
 def plain_key(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from tunewell.space.entry import Choice
 from tunewell.space.scale import Axis
 from tunewell.space.tree import Config, Level, Node, active, draw
+from tunewell.space.values import copied
 
 
 def mutated(level: Level, config: Mapping[str, Any], rng: np.random.Generator, strength: float, width: int) -> Config:
@@ -21,7 +21,7 @@ def mutated(level: Level, config: Mapping[str, Any], rng: np.random.Generator, s
     """
     movable = [node for node in active(level, config) if node.axis.size != 1]
     if not movable:
-        return copy.deepcopy(dict(config))
+        return {name: copied(value) for name, value in config.items()}
     chances = rng.random(len(movable)).tolist()
     chances[int(rng.integers(len(movable)))] = 0.0
     moved = {node.path for node, chance in zip(movable, chances, strict=True) if chance * len(movable) < 1}
@@ -41,7 +41,7 @@ class _Mutation:
         child: Config = {}
         for node in level:
             old = config[node.name]
-            new = child[node.name] = self.move(node, old) if node.path in self.moved else copy.deepcopy(old)
+            new = child[node.name] = self.move(node, old) if node.path in self.moved else copied(old)
             if node.branches and new == old:
                 child.update(self.child(node.branches[new], config))
             elif node.branches:
@@ -88,10 +88,10 @@ def crossed(level: Level, first: Mapping[str, Any], second: Mapping[str, Any], r
     child: Config = {}
     for node in level:
         giver, other = (first, second) if rng.random() < 0.5 else (second, first)
-        value = child[node.name] = copy.deepcopy(giver[node.name])
+        value = child[node.name] = copied(giver[node.name])
         if node.branches and other[node.name] == value:
             child.update(crossed(node.branches[value], first, second, rng))
         elif node.branches:
             below = active(node.branches[value], giver)
-            child.update((inner.name, copy.deepcopy(giver[inner.name])) for inner in below)
+            child.update((inner.name, copied(giver[inner.name])) for inner in below)
     return child

@@ -59,6 +59,9 @@ class Database:
     def greet(self, connection: sa.Connection) -> None:
         """Prepare a new connection."""
 
+    def prepare(self) -> None:
+        """Do what a new database needs before its first transaction."""
+
     def lock_out(self, connection: sa.Connection) -> None:
         """Let no other process make the tables while this transaction does."""
 
@@ -117,8 +120,8 @@ class Database:
     ) -> T:
         """What `work` returns, its statements committed together or not at all.
 
-        Where the connection is lost during the commit, `settled` looks whether it was done: its answer counts, and on None
-        the work is done again. Without `settled` the work is simply done again.
+        Where the connection is lost during the commit, `settled` looks whether it was done: its answer counts, and on
+        None the work is done again. Without `settled` the work is simply done again.
         """
         try:
             return self._patiently(lambda: self._once(work))
@@ -145,11 +148,11 @@ class Database:
                 raise
             return answer
 
-    def fetch(self, statement: sa.Executable, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+    def fetch(self, statement: sa.Executable, values: Mapping[str, Any]) -> Sequence[Any]:
         """All rows of a query."""
         return self._patiently(lambda: self._rows(statement, values))
 
-    def _rows(self, statement: sa.Executable, values: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+    def _rows(self, statement: sa.Executable, values: Mapping[str, Any]) -> Sequence[Any]:
         with self.connected() as connection:
             return connection.execute(statement, values).all()
 
@@ -179,6 +182,7 @@ class Database:
         if found is None and not create:
             raise StoreError(f"{self.shown} holds no studies yet", hint="Look whether the place is the right one.")
         if found is None:
+            self.prepare()
             self.transact(self._make)
         elif found < VERSION:
             raise StoreError(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tunewell.errors import StoreError
-from tunewell.study import Act, Event, Job, Report, Result
+from tunewell.events import Act, Event, Job, Report, Result
 
 FORMAT = 1
 """The version of the JSON forms; it rises when an older tunewell could not read what a newer one writes."""
@@ -37,7 +37,10 @@ _DECODE: dict[str, Callable[[str], Event]] = {
 def encode(event: Event) -> Row:
     """The row of `event`. Raises StoreError where JSON has no form for something in it."""
     try:
-        body = _encode(event if _is_finite(event) else _spelled(msgspec.to_builtins(event))).decode()
+        body = _encode(event)
+        if body.count(b"null") > _nones(event) and not _is_finite(event):
+            body = _encode(_spelled(msgspec.to_builtins(event)))
+        text = body.decode()
     except (TypeError, ValueError, RecursionError) as error:
         raise StoreError(
             f"this {type(event).__name__} cannot be kept as JSON: {error}",
@@ -45,12 +48,21 @@ def encode(event: Event) -> Row:
             "write float(x) for a number of another library.",
         ) from error
     kind = type(event).__name__.lower()
-    return Row(kind, None if isinstance(event, Act) else event.id if isinstance(event, Job) else event.job, body)
+    return Row(kind, None if isinstance(event, Act) else event.id if isinstance(event, Job) else event.job, text)
 
 
 def decode(kind: str, body: str) -> Event:
     """The event of a row."""
     return _DECODE[kind](body)
+
+
+def _nones(event: Event) -> int:
+    """How many fields of an event are None: further nulls in its text may stand for numbers that are not finite."""
+    if isinstance(event, Job):
+        return event.parent is None
+    if isinstance(event, Report):
+        return event.saved is None
+    return (event.error is None) + (event.saved is None) + (event.gradient is None) if isinstance(event, Result) else 0
 
 
 def _is_finite(event: Event) -> bool:

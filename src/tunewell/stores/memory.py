@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunewell.study import Entry, Event, Result
+from tunewell.events import Entry, Event, Result
+from tunewell.protocols import Leases
 from tunewell.stores.events import Row, decode, encode
 from tunewell.stores.lease import NONE, Lease
 from tunewell.stores.refusal import (
@@ -46,15 +47,15 @@ class MemoryStore:
         store = MemoryStore()
         store.append("mine", Act("open", {"seed": 0}))
 
-    Threads may share it. Its files lie in a temporary folder, made when it is first asked for and removed by `close` or at
-    exit. Its leases never expire: a process that is gone takes this store with it.
+    Threads may share it. Its files lie in a temporary folder, made when it is first asked for and removed by `close`
+    or at exit. Its leases never expire: a process that is gone takes this store with it.
     """
 
     def __init__(self) -> None:
         self._logs: dict[str, _Log] = {}
         self._lock = threading.RLock()
         self._folder: Path | None = None
-        self.leases = MemoryLeases(self)
+        self.leases: Leases = MemoryLeases(self)
 
     def __repr__(self) -> str:
         return "MemoryStore()"
@@ -107,7 +108,7 @@ class MemoryStore:
             yield Entry(number, when, decode(row.kind, row.body))
 
     def files(self, study: str) -> Path | None:
-        """The folder for the checkpoints and logs of a study, in a temporary one; None for a study that does not exist."""
+        """The folder for the checkpoints and logs of a study, in a temporary one; None where there is no study."""
         with self._lock:
             if study not in self._logs:
                 return None
@@ -162,21 +163,24 @@ class MemoryLeases:
     def renew(self, study: str, jobs: Mapping[int, int], owner: str, seconds: float) -> Sequence[int]:
         """Prolong the leases `{job: attempt}`; returns those that are lost."""
         with self._store._lock:
-            leases = self._store._log(study).leases
+            leases = self._leases(study)
             return [job for job, attempt in jobs.items() if leases.get(job) != Lease(owner, attempt)]
 
     def release(self, study: str, job: int, owner: str) -> None:
         """Give a job up; the attempt number stays."""
         with self._store._lock:
-            leases = self._store._log(study).leases
+            leases = self._leases(study)
             if job in leases and leases[job].owner == owner:
                 leases[job] = leases[job]._replace(owner="")
 
     def owners(self, study: str) -> Mapping[int, str]:
         """The owner of each job that is under a live lease."""
         with self._store._lock:
-            leases = self._store._log(study).leases
-            return {job: lease.owner for job, lease in leases.items() if not lease.is_free_for("")}
+            return {job: lease.owner for job, lease in self._leases(study).items() if not lease.is_free_for("")}
+
+    def _leases(self, study: str) -> dict[int, Lease]:
+        log = self._store._logs.get(study)
+        return {} if log is None else log.leases
 
 
 def _remove(folder: Path, pid: int) -> None:

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 # 9p and virtiofs are left out: they are how containers and virtual machines see a folder of their own host.
-NETWORK = {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "glusterfs"}
-NETWORK |= {f"fuse.{name}" for name in ("sshfs", "ceph", "ceph-fuse", "glusterfs", "s3fs", "rclone", "gcsfuse", "juicefs")}
-NETWORK |= {"wekafs", "pvfs2", "orangefs", "panfs", "fhgfs"}
+_KERNEL = "afs beegfs ceph cifs fhgfs glusterfs gpfs lustre nfs nfs4 orangefs panfs pvfs2 smb smb2 smb3 smbfs wekafs"
+_FUSE = "ceph ceph-fuse gcsfuse glusterfs juicefs rclone s3fs sshfs"
+NETWORK = {*_KERNEL.split(), *(f"fuse.{name}" for name in _FUSE.split())}
 
 
 def network_of(path: Path, mounts: str | None = None) -> str:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from tunewell.errors import Conflict, Stale, StoreError, StudyError
-from tunewell.study import Act, Event, Job, Report, Result
+from tunewell.events import Act, Event, Job, Report, Result
 
 LONGEST_NAME = 200
 
@@ -76,7 +76,9 @@ def taken(study: str) -> Conflict:
 
 def missing(study: str) -> StoreError:
     """The error for a study that does not exist."""
-    return StoreError(f"there is no study {study!r}", hint="Its first event is the opening Act; the name may be mistyped.")
+    return StoreError(
+        f"there is no study {study!r}", hint="Look for a typing error; a log starts with its opening Act."
+    )
 
 
 def has_result(study: str, jobs: Sequence[int]) -> Conflict:

@@ -1,7 +1,7 @@
 """The tables of a database, the same in SQLite and PostgreSQL, and the clock that both are asked for.
 
-`study` has one row for each log: its row is what orders the writers, for an append counts up `last` and `jobs` before it
-inserts. `event` holds the log. `lease` stands beside it: who runs which job now, by which attempt.
+`study` has one row for each log: its row is what orders the writers, for an append counts up `last` and `jobs` before
+it inserts. `event` holds the log. `lease` stands beside it: who runs which job now, by which attempt.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ lease = sa.Table(
     sa.Column("expires", sa.Double, nullable=False),
     sa.PrimaryKeyConstraint("study_id", "job", name="lease_pk"),
 )
+
+held = lease.c.owner != sa.literal_column("''")
+lease_held = sa.Index("lease_held", lease.c.study_id, lease.c.job, sqlite_where=held, postgresql_where=held)
 
 
 class Clock(FunctionElement[float]):

@@ -1,0 +1,167 @@
+"""extend, enqueue, cancel, rename, delete, gc, upgrade: the commands that change what is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunewell.cli import words
+from tunewell.cli.opening import DEFAULT, chosen, name_argument, opened, opened_store, store_option
+from tunewell.errors import StudyError
+
+if TYPE_CHECKING:
+    from tunewell.live import LiveStudy
+    from tunewell.protocols import Store
+
+UNITS = {"trials": int, "steps": int, "seconds": float, "compute_seconds": float, "cost": float}
+
+
+@click.command()
+@name_argument
+@click.option("--trials", type=int, help="More trials.")
+@click.option("--steps", type=int, help="More steps, over all trials.")
+@click.option("--seconds", type=float, help="More seconds of wall clock.")
+@click.option("--compute-seconds", type=float, help="More seconds of training, summed over all trials.")
+@click.option("--cost", type=float, help="More of the metric cost, summed over all trials.")
+@store_option
+def extend(name: str | None, store: str, **more: float | None) -> None:
+    """Give a study more budget: raise its limits by these amounts."""
+    given = {key: value for key, value in more.items() if value is not None}
+    if not given:
+        raise click.UsageError("say how much more: --trials 50, for example")
+    with opened(store, name) as study:
+        study.extend(**given)
+        limits = ", ".join(f"{key} {getattr(study.limits, key):g}" for key in given)
+        click.echo(f"the limits of {study.name!r} are now: {limits}")
+
+
+@click.command()
+@name_argument
+@click.option("--config", required=True, metavar="JSON", help='The entries: {"lr": 0.01, "layers": 2}.')
+@store_option
+def enqueue(name: str | None, config: str, store: str) -> None:
+    """Try this config before the method is asked again."""
+    with opened(store, name, lenient=False) as study:
+        study.enqueue(_parsed(config))
+        click.echo(f"{study.name!r} tries it next")
+
+
+def _parsed(config: str) -> dict[str, Any]:
+    hint = 'Write --config \'{"lr": 0.01}\''
+    try:
+        data = json.loads(config)
+    except ValueError as error:
+        raise StudyError(f"--config is no JSON: {error}", hint=hint) from None
+    if not isinstance(data, dict):
+        raise StudyError(f"--config is no mapping: {config}", hint=hint)
+    return data
+
+
+@click.command()
+@click.argument("name")
+@click.argument("trial", type=int, required=False)
+@store_option
+def cancel(name: str, trial: int | None, store: str) -> None:
+    """Stop a trial for good: cancel [NAME] TRIAL."""
+    if trial is None:
+        if not name.isdecimal():
+            raise click.UsageError("say which trial: cancel [NAME] TRIAL")
+        given, number = None, int(name)
+    else:
+        given, number = name, trial
+    with opened(store, given) as study:
+        study.cancel(number)
+        click.echo(f"trial {number} of {study.name!r} is cancelled")
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@store_option
+def rename(old: str, new: str, store: str) -> None:
+    """Give a study another name. Its files stay where they are."""
+    with opened_store(store) as kept:
+        kept.rename(chosen(kept, store, old), new)
+    click.echo(f"{old!r} is now {new!r}")
+
+
+@click.command()
+@click.argument("name")
+@store_option
+@words.yes
+def delete(name: str, store: str, yes: bool) -> int:
+    """Delete a study: its log, its checkpoints and its logs of trials, for good."""
+    with opened_store(store) as kept:
+        chosen(kept, store, name)
+        _check_idle(kept, name)
+        files = kept.files(name)
+        if not yes and not words.confirm(
+            f"Delete {name!r} and its {words.size(_size(files))} of files?",
+            StudyError(f"delete {name!r}? There is no terminal to ask", hint="Add --yes"),
+        ):
+            words.note("nothing was deleted")
+            return 1
+        kept.delete(name)
+    if files is not None:
+        shutil.rmtree(files, ignore_errors=True)
+    click.echo(f"{name!r} is deleted")
+    return 0
+
+
+def _check_idle(store: Store, name: str) -> None:
+    owners = set(store.leases.owners(name).values())
+    if owners:
+        whom = ", ".join(sorted(f"process {pid} on {host.split('.')[0]}" for host, pid, *_ in _parts(owners)))
+        raise StudyError(f"{name!r} is being worked on by {whom}", hint="Stop that first")
+
+
+def _parts(owners: set[str]) -> list[list[str]]:
+    return [owner.split(":") for owner in owners]
+
+
+def _size(folder: Path | None) -> int:
+    from tunewell.report.whole import folder_size
+
+    return folder_size(folder) if folder is not None else 0
+
+
+@click.command()
+@name_argument
+@click.option("--dry-run", is_flag=True, help="Say what could go, and delete nothing.")
+@store_option
+@words.as_json
+def gc(name: str | None, dry_run: bool, store: str, as_json: bool) -> None:
+    """Delete the checkpoints that a study no longer needs. What runs just now is left alone."""
+    with opened(store, name) as study:
+        folders = _unneeded(study)
+        freed = sum(map(_size, folders))
+        if not dry_run:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+    if as_json:
+        words.print_json({"study": study.name, "folders": folders, "bytes": freed, "deleted": not dry_run})
+    else:
+        what = "could be freed" if dry_run else "freed"
+        click.echo(f"{words.size(freed)} {what}: {len(folders)} checkpoints that {study.name!r} does not need")
+
+
+def _unneeded(study: LiveStudy) -> list[Path]:
+    """The garbage of a study, without what belongs to jobs that run: they may be writing it."""
+    from tunewell.checkpoints import garbage
+
+    running = {f"job-{job:06d}" for job in study.store.leases.owners(study.name)}
+    return [folder for folder in garbage(study) if folder.parent.name not in running]
+
+
+@click.command()
+@click.argument("store", default=DEFAULT, envvar="TUNEWELL_STORE")
+def upgrade(store: str) -> None:
+    """Bring a store that an older tunewell wrote to the tables of this one."""
+    from tunewell.stores.sql import SqlStore
+
+    SqlStore.upgrade(store)
+    click.echo(f"{store} is of this version")

@@ -1,0 +1,209 @@
+"""show, best, verify, export, plot: the commands that only look."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tunewell.cli import words
+from tunewell.cli.opening import Unchecked, name_argument, opened, opened_store, store_option
+from tunewell.errors import CheckpointError, StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tunewell.live import LiveStudy
+    from tunewell.protocols import Store
+    from tunewell.study import Best
+
+FORMATS = ("csv", "json", "parquet")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.argument("trial", type=int, required=False)
+@click.option("--all", "everything", is_flag=True, help="All trials, in order; without it, the best 20.")
+@store_option
+@words.as_json
+def show(name: str | None, trial: int | None, everything: bool, store: str, as_json: bool) -> None:
+    """Show the studies of a store, the trials of one, or one trial with its curve.
+
+    NAME may be left out where the store holds one study.
+    """
+    with opened_store(store) as kept:
+        names = kept.studies()
+    if trial is None and name is not None and name not in names and name.isdecimal():
+        name, trial = None, int(name)
+    if trial is None and name is None and len(names) != 1:
+        return _show_studies(store, as_json)
+    with opened(store, name) as study:
+        if trial is not None:
+            _show_trial(study, trial, as_json)
+        else:
+            _show_trials(study, everything, as_json)
+
+
+def _show_studies(store: str, as_json: bool) -> None:
+    from tunewell.report import tables
+
+    with opened_store(store) as kept:
+        if as_json:
+            words.print_json([tables.study_row(study) for study in _all_of(kept)])
+        elif kept.studies():
+            tables.show(tables.studies_table(_all_of(kept)))
+        else:
+            click.echo(f"there is no study in {store}")
+
+
+def _all_of(store: Store) -> Iterator[LiveStudy]:
+    """The studies of a store, one in memory at a time."""
+    from tunewell.live import LiveStudy
+
+    for name in store.studies():
+        study = LiveStudy(store, name, Unchecked())
+        study.refresh()
+        yield study
+
+
+def _show_trials(study: LiveStudy, everything: bool, as_json: bool) -> None:
+    from tunewell.report import tables
+
+    if as_json:
+        words.print_json({**tables.study_row(study), "trials": tables.rows(study)})
+        return
+    tables.show(tables.studies_table([study]))
+    tables.show(tables.trials_table(study, None if everything else 20))
+
+
+def _show_trial(study: LiveStudy, trial: int, as_json: bool) -> None:
+    from tunewell.report import tables
+
+    if as_json:
+        words.print_json(tables.detail(study, trial))
+    else:
+        tables.show(tables.trial_detail(study, trial))
+
+
+@click.command()
+@name_argument
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), metavar="DIR", help="Copy the winner's checkpoint to this new folder."
+)
+@store_option
+@words.as_json
+def best(name: str | None, checkpoint: Path | None, store: str, as_json: bool) -> int:
+    """Show the best config: an estimate with its interval, not the luckiest number.
+
+    Exit code 1 where no trial has a result that counts.
+    """
+    with opened(store, name) as study:
+        found = study.best
+        if found is None:
+            words.note(f"no trial of {study.name!r} has a result that counts")
+            return 1
+        if checkpoint is not None:
+            _hand_over(found, checkpoint)
+        if as_json:
+            words.print_json(found)
+        else:
+            click.echo(str(found))
+            if checkpoint is not None:
+                click.echo(f"its checkpoint: {checkpoint}")
+        return 0
+
+
+def _hand_over(found: Best, folder: Path) -> None:
+    """Copy the checkpoint of the best config; the copy is compared with its manifest and is whole, or not there."""
+    from tunewell.executors import checkpoint
+
+    if found.checkpoint is None:
+        hint = "The objective saves one with run.report(step, save=...)"
+        raise CheckpointError(f"trial {found.trial} saved no checkpoint", hint=hint)
+    if folder.exists():
+        raise CheckpointError(f"{folder} exists already", hint="Name a folder that does not")
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.verify(found.checkpoint, hashes=False)  # says what is wrong before anything is copied
+        shutil.copytree(found.checkpoint, draft)
+        checkpoint.verify(draft)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@click.command()
+@name_argument
+@store_option
+@words.as_json
+def verify(name: str | None, store: str, as_json: bool) -> int:
+    """Make every decision of a study again, from what it had seen, and compare.
+
+    Exit code 1 where one differs. On another platform than the study's own, floating point may differ in the last digit.
+    """
+    from tunewell.verify import verify as replay
+
+    with opened(store, name, lenient=False) as study:
+        found = replay(study)
+    if as_json:
+        words.print_json({"study": study.name, "holds": found.holds, **_fields(found)})
+    else:
+        click.echo(str(found))
+    return 0 if found.holds else 1
+
+
+def _fields(found: object) -> dict[str, object]:
+    import msgspec
+
+    return msgspec.structs.asdict(found)  # type: ignore[arg-type]
+
+
+@click.command()
+@name_argument
+@click.option("--format", type=click.Choice(FORMATS), help="What to write; else the name of the file says.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file; left out: CSV or JSON on stdout.")
+@store_option
+def export(name: str | None, format: str | None, output: Path | None, store: str) -> None:
+    """Write the trials of a study as a table: CSV, JSON or Parquet."""
+    from tunewell.report import tables
+
+    with opened(store, name) as study:
+        if output is not None:
+            tables.export(study, output, format)
+            words.note(f"{len(study.trials):,} trials in {output}")
+        elif format == "parquet":
+            raise StudyError("Parquet is no text for a terminal", hint="Name a file: -o trials.parquet")
+        else:
+            click.echo(_as_text(study, format or "csv"), nl=False)
+
+
+def _as_text(study: LiveStudy, format: str) -> str:
+    import tempfile
+
+    from tunewell.report import tables
+
+    with tempfile.TemporaryDirectory() as folder:
+        return tables.export(study, Path(folder) / "trials", format).read_text(encoding="utf-8")
+
+
+@click.command()
+@name_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file; left out: NAME.html here.")
+@store_option
+def plot(name: str | None, output: Path | None, store: str) -> None:
+    """Write an HTML page that needs no network: history, curves, parallel coordinates, slices."""
+    with opened(store, name) as study:
+        path = output or Path(f"{_as_file(study.name)}.html")
+        click.echo(str(study.plot(path)))
+
+
+def _as_file(name: str) -> str:
+    """A study's name as the name of a file: a name is data, and never leads into another folder."""
+    return "".join(c if c.isalnum() or c in " -_.," else "_" for c in name).strip(". ") or "study"
+
+
+__all__: Sequence[str] = ("best", "export", "plot", "show", "verify")

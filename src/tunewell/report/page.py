@@ -1,0 +1,265 @@
+"""One study as one HTML file: readable anywhere, without network, with plotly's own script inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tunewell import budget
+from tunewell.report import figures, text
+from tunewell.report.axes import axes
+from tunewell.report.figures import Scene
+from tunewell.report.whole import whole
+from tunewell.study import Best, Limits, Study, Trial
+
+HERE = Path(__file__).parent
+ROWS = 500
+"""At most so many trials in the table."""
+SLICES = 40
+"""At most so many entries get a slice of their own."""
+
+
+def write_page(study: Study, path: str | Path) -> Path:
+    """Write the page of `study` to `path`, whole or not at all; returns `path`. Needs plotly."""
+    figures.plotly()
+    with whole(path) as draft:
+        draft.write_text(page(study), encoding="utf-8")
+    return Path(path)
+
+
+def page(study: Study) -> str:
+    """The whole page as text."""
+    scene = Scene.of(study)
+    drawings = [*_drawings(scene)]
+    body = "\n".join([_header(study, scene), _best(study), *_sections(drawings), _trials(scene), _footer(study)])
+    return _document(study.name, body, [figure for _, _, group in drawings for figure in group])
+
+
+# --- the document -----------------------------------------------------------------------------------------------------
+
+
+def _document(name: str, body: str, drawn: Sequence[Any]) -> str:
+    scripts = [_plotly_script(), (HERE / "page.js").read_text(encoding="utf-8")]
+    # Only these two scripts run, whatever else got into the page; and nothing is fetched. plotly compiles its shaders.
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    policy = (
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="tunewell">
+<title>{_escape(name)} – tunewell</title>
+<link rel="icon" href="data:,">
+<style>
+{(HERE / "page.css").read_text(encoding="utf-8")}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+<script type="application/json" id="figures">{_json(drawn)}</script>
+<script>{scripts[0]}</script>
+<script>{scripts[1]}</script>
+</body>
+</html>
+"""
+
+
+def _plotly_script() -> str:
+    """plotly.min.js, which the Python package carries."""
+    from plotly.offline import get_plotlyjs
+
+    script: str = get_plotlyjs()
+    return script.replace("\r\n", "\n")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _json(drawn: Sequence[Any]) -> str:
+    """The figures as JSON that cannot end the script element it stands in."""
+    plain = [json.loads(figure.to_json()) for figure in drawn]
+    for figure in plain:
+        # The page writes title and note itself, and its script brings the colours of the reader's theme.
+        for key in ("title", "template"):
+            figure["layout"].pop(key, None)
+    return json.dumps(plain, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "").replace("\u2029", "")
+
+
+def _escape(words: Any) -> str:
+    return html.escape(text.plain(words))
+
+
+def _tag(name: str, inner: str, **attributes: str) -> str:
+    extra = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items())
+    return f"<{name}{extra}>{inner}</{name}>"
+
+
+# --- header -----------------------------------------------------------------------------------------------------------
+
+
+def _header(study: Study, scene: Scene) -> str:
+    settings = study.settings
+    facts = [("goal", text.goals(settings.goals)), ("method", text.method(settings.method)), *_used(study, scene)]
+    tiles = "".join(_tag("div", _tag("dt", _escape(name)) + _tag("dd", _escape(value))) for name, value in facts)
+    return _tag("header", _tag("h1", _escape(study.name)) + _tag("dl", tiles, class_="facts"))
+
+
+def _used(study: Study, scene: Scene) -> Iterator[tuple[str, str]]:
+    """What the study has used, and of which limits."""
+    used, limits = budget.spent(study), study.limits
+    yield "trials", _trial_counts(scene, limits)
+    if study.steps.maximum > 1 or limits.steps:
+        yield study.steps.unit, f"{used.steps:,}" + (f" of {limits.steps:,}" if limits.steps else "")
+    for name in ("seconds", "compute_seconds"):
+        limit = getattr(limits, name)
+        words = "wall clock" if name == "seconds" else "computing"
+        yield words, text.duration(getattr(used, name)) + (f" of {text.duration(limit)}" if limit else "")
+    if used.cost or limits.cost:
+        yield "cost", text.number(used.cost) + (f" of {text.number(limits.cost)}" if limits.cost else "")
+
+
+def _trial_counts(scene: Scene, limits: Limits) -> str:
+    total, failed = len(scene.trials), len(scene.failed)
+    running = sum(trial.status == "running" for trial in scene.trials)
+    of = f" of {limits.trials:,}" if limits.trials else ""
+    more = [f"{failed:,} failed"] * bool(failed) + [f"{running:,} running"] * bool(running)
+    return ", ".join([f"{total:,}{of}", *more])
+
+
+# --- the best config --------------------------------------------------------------------------------------------------
+
+
+def _best(study: Study) -> str:
+    best = study.best
+    if best is None:
+        return _section(
+            "Best config", "", _tag("p", "No trial has reached the last step and kept every constraint yet.")
+        )
+    config = "".join(
+        _tag("tr", _tag("th", _escape(name), scope="row") + _tag("td", _escape(_exact(value))))
+        for name, value in best.config.items()
+    )
+    head = _tag(
+        "div",
+        _tag("strong", _escape(text.number(best.estimate, 5))) + _tag("span", _escape(best.metric)),
+        class_="value",
+    )
+    found = head + _tag("p", _escape(_how(best)))
+    return _section(
+        "Best config", "", _tag("div", _tag("div", found) + _tag("table", config, class_="config"), class_="best")
+    )
+
+
+def _exact(value: Any) -> str:
+    return text.number(value, 6) if isinstance(value, float) else text.entry(value)
+
+
+def _how(best: Best) -> str:
+    """What the number above means, in a sentence."""
+    measured = f"Measured in trial {best.trial}: {text.number(best.value, 5)}"
+    if best.interval is None:
+        return f"{measured}, once. Nothing in the study tells how noisy the metric is, so luck is not taken out."
+    low, high = (text.number(end, 5) for end in best.interval)
+    times = f", the mean of {best.seeds} seeds" if best.seeds > 1 else ""
+    return f"95 % interval {low} to {high}: an estimate with the luck of the winner taken out. {measured}{times}."
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+Drawing = tuple[str, str, list[Any]]
+
+
+def _drawings(scene: Scene) -> Iterator[Drawing]:
+    """Title, note and figures of each section."""
+    study = scene.study
+    for draw in (figures.history, figures.curves, figures.parallel):
+        yield _drawing([draw(study)])
+    paths = [axis.path for axis in axes(study.space)]
+    slices = [figures.slices_of(scene, [path], 1) for path in paths[:SLICES]] or [figures.slices_of(scene, None, 1)]
+    title, note, group = _drawing(slices)
+    left_out = f"The first {SLICES} of {len(paths)} entries. " if len(paths) > SLICES else ""
+    yield title, left_out + note, group
+    yield _drawing([figures.timeline(study)])
+
+
+def _drawing(group: list[Any]) -> Drawing:
+    title = group[0].layout.title
+    return html.unescape(title.text), html.unescape(title.subtitle.text or ""), group
+
+
+def _sections(drawings: Iterable[Drawing]) -> Iterator[str]:
+    number = 0
+    for title, note, group in drawings:
+        boxes = []
+        for figure in group:
+            boxes.append(_box(number, figure))
+            number += 1
+        inner = "".join(boxes)
+        yield _section(title, note, inner if len(boxes) == 1 else _tag("div", inner, class_="small"))
+
+
+def _box(number: int, figure: Any) -> str:
+    """Where the script draws a figure: as high as it asks, wide enough for its axes, scrolled on a narrow screen."""
+    height = figure.layout.height or 420
+    cords = max((len(trace.dimensions) for trace in figure.data if trace.type == "parcoords"), default=0)
+    style = f"height:{height:.0f}px;min-width:{cords * 90}px" if cords else f"height:{height:.0f}px"
+    return _tag("div", _tag("div", "", class_="figure", style=style, id=f"figure-{number}"), class_="scroll")
+
+
+def _section(title: str, note: str, inner: str) -> str:
+    said = _tag("p", _escape(note), class_="note") if note else ""
+    return _tag("section", _tag("h2", _escape(title)) + said + inner)
+
+
+# --- trials -----------------------------------------------------------------------------------------------------------
+
+
+def _trials(scene: Scene) -> str:
+    if not scene.trials:
+        return _section("Trials", "", _tag("p", "None yet."))
+    rest = [trial for trial in scene.trials if trial not in scene.scored] if len(scene.trials) <= ROWS else scene.failed
+    ranked = [*sorted(scene.scored, key=lambda trial: scene.goal.loss(trial.value)), *rest]
+    shown = ranked[:ROWS]
+    note = (
+        f"The best {len(shown):,} of {len(scene.trials):,} trials; `tunewell export` writes all."
+        if len(shown) < len(scene.trials)
+        else ""
+    )
+    names = list(dict.fromkeys(name for trial in shown for name in trial.config))
+    unit = scene.study.steps.unit
+    head = "".join(
+        _tag("th", _escape(name), scope="col")
+        for name in ("trial", "status", scene.goal.metric, unit, "time", *names, "error")
+    )
+    rows = "".join(_row(trial, names) for trial in shown)
+    table = _tag("table", _tag("thead", _tag("tr", head)) + _tag("tbody", rows), class_="trials")
+    return _section("Trials", note, _tag("div", table, class_="scroll table", tabindex="0"))
+
+
+def _row(trial: Trial, names: Sequence[str]) -> str:
+    config = [text.shortened(text.entry(trial.config[name]), 40) if name in trial.config else "" for name in names]
+    error = f"{trial.error.kind}: {text.shortened(trial.error.message, 100)}" if trial.error else ""
+    cells = [str(trial.id), trial.status, text.number(trial.value, 5), str(trial.step), text.duration(trial.seconds)]
+    return _tag("tr", "".join(_tag("td", _escape(cell)) for cell in [*cells, *config, error]))
+
+
+def _footer(study: Study) -> str:
+    from tunewell import __version__
+
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    last = f"Event {len(study):,} of the log. " if len(study) else ""
+    return _tag("footer", _tag("p", f"{last}Written {now} by tunewell {_escape(__version__)}."))

@@ -1,0 +1,102 @@
+"""The leases of a SqlStore: who runs which job, by the clock of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from tunewell.stores import tables as t
+from tunewell.stores.database import Database
+from tunewell.stores.lease import NONE, Lease
+from tunewell.stores.refusal import missing
+
+_LOCK = sa.select(t.study.c.id).where(t.study.c.name == bindparam("study")).with_for_update()
+_LIVE_OWNER = sa.case((t.lease.c.expires > t.Clock(), t.lease.c.owner), else_="").label("owner")
+_HELD = sa.select(t.lease.c.job, _LIVE_OWNER, t.lease.c.attempt).where(
+    t.lease.c.study_id == bindparam("id"), t.lease.c.job.in_(bindparam("jobs", expanding=True))
+)
+_ENDED = sa.select(t.event.c.number).where(
+    t.event.c.study_id == bindparam("id"),
+    t.event.c.kind == sa.literal_column("'result'"),  # literal, so that the partial index serves
+    t.event.c.job == bindparam("job"),
+)
+_EXPIRES = t.Clock() + bindparam("seconds", type_=sa.Double())
+_FIRST_CLAIM = sa.insert(t.lease).values(expires=_EXPIRES)
+_LATER_CLAIM = (
+    sa.update(t.lease)
+    .where(t.lease.c.study_id == bindparam("of"), t.lease.c.job == bindparam("claimed"))
+    .values(owner=bindparam("by"), attempt=bindparam("now"), expires=_EXPIRES)
+)
+_OF_STUDY = t.lease.c.study_id == sa.select(t.study.c.id).where(t.study.c.name == bindparam("study")).scalar_subquery()
+_RENEW = (
+    sa.update(t.lease)
+    .where(_OF_STUDY, t.lease.c.owner == bindparam("by"), t.lease.c.job.in_(bindparam("claimed", expanding=True)))
+    .values(expires=_EXPIRES)
+    .returning(t.lease.c.job, t.lease.c.attempt)
+)
+_RELEASE = (
+    sa.update(t.lease)
+    .where(_OF_STUDY, t.lease.c.job == bindparam("released"), t.lease.c.owner == bindparam("by"))
+    .values(owner="")
+)
+_OWNERS = sa.select(t.lease.c.job, t.lease.c.owner).where(_OF_STUDY, t.held, t.lease.c.expires > t.Clock())
+
+
+class SqlLeases:
+    """The leases of a SqlStore, by the clock of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, study: str, job: int, owner: str, seconds: float, *, parent: int | None = None) -> int | None:
+        """The attempt number, a fencing token (1, 2, …), or None when somebody else has the job, or it has ended."""
+        return self._database.transact(lambda connection: _claim(connection, study, job, owner, seconds, parent))
+
+    def renew(self, study: str, jobs: Mapping[int, int], owner: str, seconds: float) -> Sequence[int]:
+        """Prolong the leases `{job: attempt}`; returns those that are lost."""
+        if not jobs:
+            return []
+        values = {"study": study, "claimed": list(jobs), "by": owner, "seconds": seconds}
+        rows = self._database.transact(lambda connection: connection.execute(_RENEW, values).all())
+        kept = {row.job: row.attempt for row in rows}
+        return [job for job, attempt in jobs.items() if kept.get(job) != attempt]
+
+    def release(self, study: str, job: int, owner: str) -> None:
+        """Give a job up; the attempt number stays."""
+        values = {"study": study, "released": job, "by": owner}
+        self._database.transact(lambda connection: connection.execute(_RELEASE, values).rowcount)
+
+    def owners(self, study: str) -> Mapping[int, str]:
+        """The owner of each job that is under a live lease."""
+        rows = self._database.fetch(_OWNERS, {"study": study})
+        return {row.job: row.owner for row in rows if not Lease(row.owner, 0).is_free_for("")}
+
+
+def _claim(
+    connection: sa.Connection, study: str, job: int, owner: str, seconds: float, parent: int | None
+) -> int | None:
+    key = locked(connection, study)  # first, so that no append comes between what is read here and what is written
+    asked = [job] if parent is None else [job, parent]
+    held = {each: Lease(*rest) for each, *rest in connection.execute(_HELD, {"id": key, "jobs": asked})}
+    if not all(lease.is_free_for(owner) for lease in held.values()):
+        return None
+    if connection.execute(_ENDED, {"id": key, "job": job}).first():
+        return None
+    attempt = held.get(job, NONE).attempt + 1
+    if attempt == 1:
+        values = {"study_id": key, "job": job, "owner": owner, "attempt": 1, "seconds": seconds}
+        connection.execute(_FIRST_CLAIM, values)
+    else:
+        values = {"of": key, "claimed": job, "by": owner, "now": attempt, "seconds": seconds}
+        connection.execute(_LATER_CLAIM, values)
+    return attempt
+
+
+def locked(connection: sa.Connection, study: str) -> int:
+    """The id of a study whose row this transaction holds from now on."""
+    key: int | None = connection.execute(_LOCK, {"study": study}).scalar()
+    if key is None:
+        raise missing(study)
+    return key

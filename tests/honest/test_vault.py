@@ -1,0 +1,106 @@
+"""The sealed test set."""
+
+import logging
+
+import numpy as np
+import pytest
+
+import tunewell as tw
+from tunewell.honest.vault import Split, fold, standard_error, unseal
+
+
+def data(rows: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(rows, 3)), np.arange(rows) % 4
+
+
+def test_test_rows_are_kept_from_the_others_and_every_class_is_in_both(tmp_path):
+    x, y = data()
+    sealed = unseal(tmp_path, Split(x, y, stratify=True).seal(tmp_path))
+    assert (len(sealed.test.y), len(sealed.rest.y)) == (20, 80)
+    assert not {row.tobytes() for row in sealed.test.x} & {row.tobytes() for row in sealed.rest.x}
+    assert np.bincount(sealed.test.y).tolist() == [5, 5, 5, 5]
+
+
+def test_the_validation_rows_depend_on_the_seed_alone(tmp_path):
+    x, y = data()
+    rest = unseal(tmp_path, Split(x, y).seal(tmp_path)).rest
+    first, same, other = (fold(rest, seed, 0.25, False, True) for seed in (1, 1, 2))
+    assert np.array_equal(first.validation.x, same.validation.x)
+    assert not np.array_equal(first.validation.x, other.validation.x)
+    fixed = [fold(rest, seed, 0.25, False, False).validation.x for seed in (1, 2)]
+    assert np.array_equal(*fixed)
+    assert len(first.train.y) + len(first.validation.y) == 80
+
+
+def test_altered_test_rows_are_found(tmp_path):
+    x, y = data()
+    record = Split(x, y).seal(tmp_path)
+    np.savez(tmp_path / "test.npz", x=x[:20], y=y[:20])
+    with pytest.raises(tw.StudyError, match="altered"):
+        unseal(tmp_path, record)
+
+
+def test_rows_on_both_sides_are_counted(tmp_path):
+    x, y = data()
+    assert Split(np.vstack([x, x]), np.append(y, y)).seal(tmp_path)["shared"] > 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x, y: Split(x, y[:-1]),
+        lambda x, y: Split(x, y, test=0),
+        lambda x, y: Split(x, y, validation=1.0),
+        lambda x, y: Split(x.astype(object), y),
+    ],
+)
+def test_a_split_that_means_nothing_is_refused(make):
+    with pytest.raises(tw.StudyError):
+        make(*data())
+
+
+def train(run: tw.Run) -> float:
+    assert not hasattr(run.data, "test")
+    return float(abs(run.data.train.x.mean() - run.config["x"]))
+
+
+def test_the_winner_is_scored_once_and_every_read_is_in_the_log(caplog):
+    settings = {"minimize": "loss", "trials": 5, "seed": 1, "progress": False, "method": tw.Random()}
+    score = lambda best, sealed: float(len(sealed.test.y))  # noqa: E731
+    study = tw.tune(train, {"x": tw.Float(-1.0, 1.0)}, data=Split(*data()), test=score, **settings)
+    (reading,) = study.readings
+    assert (reading.score, reading.trial, reading.number) == (20.0, study.best.trial, 1)
+    with caplog.at_level(logging.WARNING, "tunewell"):
+        study.read_vault(score)
+    assert "2. time" in caplog.text
+    assert [reading.number for reading in study.readings] == [1, 2]
+    assert tw.verify(study).holds
+
+
+def test_a_read_that_failed_is_still_in_the_log():
+    study = tw.open_study(space={"x": tw.Float(0.0, 1.0)}, minimize="loss", data=Split(*data()))
+    study.add({"x": 0.5}, 1.0)
+    with pytest.raises(ZeroDivisionError):
+        study.read_vault(lambda best, sealed: 1 / 0)
+    assert study.readings[0].score is None
+
+
+def test_other_data_for_a_study_that_has_sealed_some_is_refused():
+    store = tw.MemoryStore()
+    x, y = data()
+    tw.open_study("s", store, space={"x": tw.Float(0.0, 1.0)}, minimize="loss", data=Split(x, y))
+    tw.open_study("s", store, data=Split(x, y))
+    with pytest.raises(tw.StudyError, match="other"):
+        tw.open_study("s", store, data=Split(x + 1, y))
+
+
+def test_nothing_is_read_where_nothing_is_sealed():
+    study = tw.open_study(space={"x": tw.Float(0.0, 1.0)}, minimize="loss")
+    with pytest.raises(tw.StudyError, match="no sealed test set"):
+        study.read_vault(lambda best, sealed: 1.0)
+
+
+def test_the_error_of_a_share_of_rows():
+    assert standard_error(0.9, 100) == pytest.approx(0.03)
+    assert standard_error(3.0, 100) is None

@@ -1,0 +1,76 @@
+"""What is kept, where a job goes on from, what is swept."""
+
+import pytest
+
+import tunewell as tw
+from tests.test_study import opened, ran
+from tunewell.checkpoints import garbage, keeps, origin
+from tunewell.events import Goal, Job, Report
+
+
+def saved(study, job, step, attempt=1):
+    """Make the folder of a checkpoint; its name in the log."""
+    folder = study.files / f"job-{job:06d}" / f"step-{step:06d}-attempt-{attempt}"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    return folder.relative_to(study.files).as_posix()
+
+
+@pytest.fixture
+def study(tmp_path):
+    study = opened(Goal("loss"), steps=9)
+    study.files = tmp_path
+    return study
+
+
+def test_every_leaf_and_every_parent_of_a_pending_job_is_kept(study):
+    first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1))
+    second = ran(study, 0.1, 1.0, until=3, parent=first, saved=saved(study, 1, 3))
+    assert keeps(study) == {second}
+    study.commit(study.start(Job({"x": 0.9}, 3, parent=first)))
+    assert keeps(study) == {first, second}
+
+
+def test_a_parent_stays_while_its_child_saved_nothing(study):
+    first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1))
+    ran(study, 0.1, 1.0, until=3, parent=first)
+    assert first in keeps(study)
+
+
+def test_a_job_goes_on_from_its_own_checkpoint_then_its_parents_then_nothing(study):
+    first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1))
+    job = study.start(Job({"x": 0.1}, 9, parent=first))
+    study.commit(job)
+    assert origin(study, job) == (1, study.files / "job-000000/step-000001-attempt-1")
+    study.commit(Report(job.id, (4,), {"loss": (1.0,)}, saved=saved(study, 1, 4)))
+    assert origin(study, job)[0] == 4
+    fresh = study.start(Job({"x": 0.5}, 9))
+    assert origin(study, fresh) == (0, None)
+
+
+def test_a_name_that_leads_out_of_the_files_is_no_checkpoint(study, tmp_path):
+    (tmp_path.parent / "manifest.json").write_text("{}")
+    first = ran(study, 0.1, 1.0, until=1, saved="..")
+    assert origin(study, study.start(Job({"x": 0.1}, 9, parent=first))) == (0, None)
+
+
+def test_garbage_is_what_nobody_needs(study):
+    first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1))
+    second = ran(study, 0.1, 1.0, until=3, parent=first, saved=saved(study, 1, 3))
+    orphan = study.files / saved(study, 2, 7)
+    assert garbage(study) == [study.files / study.results[first].saved, orphan]
+    assert study.files / study.results[second].saved not in garbage(study)
+
+
+def train(run):
+    for step in run.steps():
+        run.report(step, loss=run.config["x"], save=lambda path: (path / "weights").write_text(str(step)))
+
+
+def test_a_study_keeps_one_checkpoint_a_trial(tmp_path):
+    settings = {"minimize": "loss", "steps": 5, "trials": 3, "seed": 1, "method": tw.Random()}
+    study = tw.tune(train, {"x": tw.Float(0, 1)}, store=tmp_path / "t.db", save_every=0, progress=False, **settings)
+    assert len(list(study.files.glob("job-*/step-*"))) == 3
+    assert garbage(study) == []
+    assert (study.best.checkpoint / "weights").read_text() == "5"
+    study.close()

@@ -1,0 +1,166 @@
+"""The pages are true: their Python runs, their TOML is read, their commands work, nothing public is missing from them."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import tunewell
+from tunewell.studyfile import read
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+REFERENCE = ROOT / "docs" / "reference.md"
+NOT_RUN = "<!-- not run -->"
+
+
+class Block(NamedTuple):
+    """A fenced block of a page; `line` is that of its first line of text."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: Path, *languages: str) -> list[Block]:
+    """The blocks of a page in one of these languages, without those marked as not run."""
+    return [block for block in _fenced(page.read_text().splitlines()) if block.language in languages]
+
+
+def _fenced(lines: Sequence[str]) -> Iterator[Block]:
+    fences = [index for index, line in enumerate(lines) if line.startswith("```")]
+    for start, end in zip(fences[::2], fences[1::2], strict=True):
+        if not any(NOT_RUN in line for line in lines[max(start - 2, 0) : start]):
+            yield Block(lines[start][3:].strip(), "\n".join(lines[start + 1 : end]) + "\n", start + 2)
+
+
+def shown(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def with_blocks(*languages: str) -> list[Any]:
+    """The pages that have such blocks, as parameters."""
+    return [pytest.param(page, id=shown(page)) for page in PAGES if blocks(page, *languages)]
+
+
+@pytest.mark.parametrize("page", with_blocks("python"))
+def test_python_runs(page: Path, tmp_path: Path) -> None:
+    """In a process of its own, as a reader would: the blocks in order, one namespace, an empty folder."""
+    program = tmp_path / f"{page.stem}.py"
+    lines: list[str] = []
+    for block in blocks(page, "python"):
+        lines += [""] * (block.line - 1 - len(lines)) + block.text.splitlines()  # a traceback shows the page's lines
+    program.write_text("\n".join(lines) + "\n")
+    done = run([sys.executable, "-W", "error", program.name], tmp_path)
+    assert done.returncode == 0, f"{shown(page)}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", with_blocks("toml"))
+def test_toml_is_read(page: Path, tmp_path: Path) -> None:
+    """Study files by the real parser, which checks every name in them; parts of a pyproject.toml as TOML."""
+    for number, block in enumerate(blocks(page, "toml")):
+        data = tomllib.loads(block.text)
+        if "space" in data:
+            path = tmp_path / f"study{number}.toml"
+            path.write_text(block.text)
+            read(path)
+        else:
+            assert "project" in data, f"{shown(page)}:{block.line} is neither a study file nor a part of a pyproject.toml"
+
+
+@pytest.mark.parametrize("page", with_blocks("console"))
+def test_commands_work(page: Path, tmp_path: Path) -> None:
+    """Each line after `$` ends with 0, in a folder that has the page's study files and programs in it."""
+    for block in blocks(page, "toml", "python"):
+        if name := re.match(r"# (\S+\.(?:toml|py))\s*(?:$|\n|:)", block.text):
+            (tmp_path / name[1]).write_text(block.text)
+    for block in blocks(page, "console"):
+        for line in block.text.splitlines():
+            if line.startswith("$ "):
+                done = run(words(line[2:]), tmp_path)
+                assert done.returncode == 0, f"{shown(page)}: {line}\n{done.stdout}{done.stderr}"
+
+
+def words(line: str) -> list[str]:
+    """A command line as it is run here: tunewell and python are those of this environment."""
+    name, *rest = shlex.split(line, comments=True)
+    known = {"tunewell": [sys.executable, "-m", "tunewell"], "python": [sys.executable], "python3": [sys.executable]}
+    return [*known.get(name, [name]), *rest]
+
+
+def run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TUNEWELL_PROGRESS": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.run(command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=shown(page)) for page in PAGES])
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"(?ms)^```.*?^```", "", page.read_text()))
+    local = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    missing = [target for target in local if not _exists(page, target)]
+    assert not missing
+
+
+def _exists(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    file = (page.parent / path).resolve() if path else page
+    return file.exists() and (not anchor or anchor in anchors(file))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a reader of Markdown gives to the headings of a page."""
+    titles = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", tunewell.__all__)
+def test_public_name_is_in_the_reference(name: str) -> None:
+    assert re.search(rf"(?m)^\| `{name}\b", REFERENCE.read_text())
+
+
+def test_reference_names_nothing_else() -> None:
+    section = REFERENCE.read_text().partition("## Commands")[0]
+    assert set(re.findall(r"(?m)^\| `(\w+)", section)) <= set(tunewell.__all__)
+
+
+def commands() -> dict[str, Any]:
+    from tunewell.cli import main
+
+    return dict(main.commands)
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    section = REFERENCE.read_text().partition("## Commands")[2]
+    for name, command in commands().items():
+        line = re.search(rf"(?m)^\| `tunewell {re.escape(name)}\b.*$", section)
+        assert line, f"tunewell {name}"
+        for parameter in command.params:
+            for option in [option for option in parameter.opts if option.startswith("--")]:
+                assert f"`{option}" in line[0] or f"`{option}" in section.partition("| command")[0], f"{name} {option}"
+
+
+def test_reference_has_no_other_command() -> None:
+    section = REFERENCE.read_text().partition("## Commands")[2]
+    assert set(re.findall(r"(?m)^\| `tunewell ([\w-]+)", section)) == set(commands())
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=shown(page)) for page in PAGES])
+def test_lines_are_short(page: Path) -> None:
+    """At most 132 columns, tables apart: a page is read in a terminal as well."""
+    assert [line for line in page.read_text().splitlines() if len(line) > 132 and not line.startswith(("|", "![", "- ["))] == []
+
+
+@pytest.mark.parametrize("page", with_blocks("python"))
+def test_blocks_are_python(page: Path) -> None:
+    for block in blocks(page, "python"):
+        ast.parse(block.text)

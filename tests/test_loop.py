@@ -1,0 +1,362 @@
+"""The loop, from `tune` to the log, in this process and in memory."""
+
+import logging
+import threading
+
+import pytest
+
+import tunewell as tw
+from tunewell.budget import spent
+from tunewell.events import Act, Job, Result
+from tunewell.loop import Loop, run_seed
+from tunewell.protocols import Objective
+from tunewell.study import Study
+from tests.halving import Copycat, HalfGoesOn
+
+SPACE = {"x": tw.Float(0.0, 1.0)}
+
+
+@pytest.fixture(autouse=True)
+def methods_of_the_tests(monkeypatch):
+    """Let the names of the tests' methods stand in a log, as a plugin's entry points do."""
+    from tunewell import method
+
+    known = method.plugins("tunewell.methods")
+
+    class Point:
+        def __init__(self, kind):
+            self.load = lambda: kind
+
+    mine = {kind.__name__: Point(kind) for kind in (HalfGoesOn, Copycat)}
+    monkeypatch.setattr(
+        method, "plugins", lambda group: {**known, **mine} if group == "tunewell.methods" else original(group)
+    )
+
+
+from tunewell.method import plugins as original  # noqa: E402
+
+
+def square(run):
+    return (run.config["x"] - 0.3) ** 2
+
+
+def curve(run):
+    for step in run.steps():
+        run.report(step, loss=run.config["x"] + 1 / step, save=lambda path: (path / "step").write_text(str(step)))
+
+
+def tune(objective=square, **settings):
+    given = {"minimize": "loss", "method": tw.Random(), "seed": 1, "progress": False, **settings}
+    return tw.tune(objective, given.pop("space", SPACE), **given)
+
+
+def test_a_function_that_returns_a_number_is_tuned():
+    study = tune(trials=20)
+    assert len(study.trials) == 20
+    assert study.best.value == min(trial.value for trial in study.trials)
+    assert tw.verify(study).holds
+
+
+def test_a_mapping_of_metrics_and_several_goals():
+    study = tune(lambda run: {"loss": run.config["x"], "latency": 1 - run.config["x"]}, at_most={"latency": 0.5}, trials=30)
+    assert study.best.metrics["latency"] <= 0.5
+
+
+def test_trials_and_steps_are_met_exactly():
+    assert spent(tune(trials=7)).trials == 7
+    study = tune(curve, steps=3, limits=tw.Limits(steps=10))
+    assert spent(study).steps == 9  # a fourth trial of three steps would not fit
+    assert len(study.trials) == 3
+
+
+def test_a_target_ends_the_study():
+    study = tune(limits=tw.Limits(trials=1000, target=0.05))
+    assert study.best.value <= 0.05
+    assert len(study.trials) < 1000
+    assert sum(trial.value <= 0.05 for trial in study.trials) == 1
+
+
+def test_compute_seconds_and_cost_stop_the_starting_of_jobs():
+    study = tune(lambda run: {"loss": 0.0, "cost": 2.5}, limits=tw.Limits(trials=100, cost=10))
+    assert len(study.trials) == 4
+
+
+def test_a_method_decides_on_the_way_and_the_function_goes_on_without_reload():
+    starts = []
+
+    def train(run):
+        starts.append((run.config["x"], run.start))
+        curve(run)
+
+    study = tune(train, method=HalfGoesOn(4), steps=3)
+    assert len(study.jobs) == 6
+    assert sorted(trial.status for trial in study.trials) == ["done", "done", "waiting", "waiting"]
+    longest = max(study.trials, key=lambda trial: trial.step)
+    assert study.curve(longest.jobs[-1]).steps == [1, 2, 3]
+    assert tw.verify(study).holds
+
+
+def test_a_lineage_that_was_let_go_starts_from_its_checkpoint():
+    found = []
+
+    def train(run):
+        if run.checkpoint:
+            found.append((run.start, (run.checkpoint / "step").read_text()))
+        curve(run)
+
+    tune(train, method=HalfGoesOn(4), steps=3)
+    assert found
+    assert all(start == 1 and text == "1" for start, text in found)
+
+
+def test_a_lineage_without_checkpoint_starts_again_and_the_log_says_so():
+    def train(run):
+        for step in run.steps():
+            run.report(step, loss=run.config["x"])
+
+    study = tune(train, method=HalfGoesOn(4), steps=3)
+    assert any(isinstance(event, Act) and event.what == "restart" for event in study.events)
+    assert max(trial.step for trial in study.trials) == 3
+
+
+def test_another_config_goes_on_from_a_checkpoint():
+    study = tune(curve, method=Copycat(), steps=2)
+    assert study.trials[1].came_from == 0
+    assert study.results[1].step == 2
+
+
+def test_another_config_cannot_go_on_without_a_checkpoint():
+    with pytest.raises(tw.Unsupported, match="left no checkpoint"):
+        tune(lambda run: [run.report(step, loss=1.0) for step in run.steps()] and None, method=Copycat(), steps=2)
+
+
+def test_a_failed_trial_is_a_result_with_a_class():
+    def train(run):
+        if run.config["x"] > 0.5:
+            raise ValueError("too large")
+        return run.config["x"]
+
+    study = tune(train, trials=20)
+    failed = [trial for trial in study.trials if trial.status == "failed"]
+    assert failed
+    assert {trial.error.kind for trial in failed} == {"crashed"}
+    assert "too large" in failed[0].error.message
+    assert tw.verify(study).holds
+
+
+def test_a_metric_that_is_not_finite_is_a_divergence():
+    study = tune(lambda run: float("nan") if run.config["x"] > 0.5 else 1.0, trials=20)
+    assert {trial.error.kind for trial in study.trials if trial.error} == {"diverged"}
+
+
+def test_a_transient_error_is_retried_where_the_user_asks_for_it():
+    seen = []
+
+    def train(run):
+        seen.append(run.config["x"])
+        if len(seen) % 2:
+            raise ConnectionError("again")
+        return 1.0
+
+    study = tune(train, trials=3, retry={"ConnectionError": 2})
+    assert [trial.status for trial in study.trials] == ["done"] * 3
+    assert len(seen) == 6
+    assert [result.attempt for result in study.results.values()] == [2, 2, 2]
+
+
+def test_a_metric_that_never_comes_ends_the_study_with_a_sentence():
+    with pytest.raises(tw.ObjectiveError, match="the metric 'loss' never came; the trial gave: accuracy"):
+        tune(lambda run: {"accuracy": 1.0}, trials=50)
+
+
+def test_an_objective_that_returns_text_ends_the_study_with_a_sentence():
+    with pytest.raises(tw.ObjectiveError, match="returned str"):
+        tune(lambda run: "0.5", trials=50)
+
+
+def test_a_step_that_goes_back_is_told():
+    def train(run):
+        run.report(2, loss=1.0)
+        run.report(1, loss=1.0)
+
+    with pytest.raises(tw.ObjectiveError, match="goes back"):
+        tune(train, steps=3, trials=5)
+
+
+def test_trials_that_all_crash_alike_end_the_study():
+    def train(run):
+        raise KeyError("data")
+
+    store = tw.MemoryStore()
+    with pytest.raises(tw.ObjectiveError, match="each of the first 5 trials failed"):
+        tune(train, trials=50, store=store)
+    assert len(tw.open_study("study", store).trials) == 5
+
+
+def test_a_study_goes_on_with_more_budget_another_method_and_a_wider_space():
+    store = tw.MemoryStore()
+    tune(trials=5, store=store)
+    study = tw.open_study("study", store)
+    study.extend(trials=5)
+    study.change(method=tw.Sobol())
+    tw.run(study, square, progress=False)
+    assert len(study.trials) == 10
+    study.change(space={"x": tw.Float(0.0, 2.0), "y": tw.Float(0.0, 1.0, default=0.5)}, trials=15)
+    tw.run(study, square, progress=False)
+    assert len(study.trials) == 15
+    assert "y" in study.trials[-1].config
+    assert tw.verify(study).holds
+
+
+def test_the_same_call_goes_on_and_another_setting_is_an_error():
+    store = tw.MemoryStore()
+    tune(trials=5, store=store)
+    assert len(tune(trials=5, store=store).trials) == 5
+    with pytest.raises(tw.StudyError, match="exists with another limits"):
+        tune(trials=6, store=store)
+    with pytest.raises(tw.StudyError, match="seed"):
+        tune(trials=5, store=store, seed=2)
+    with pytest.raises(tw.StudyError, match="another space"):
+        tune(trials=5, store=store, space={"x": tw.Float(0.0, 2.0)})
+
+
+def test_an_enqueued_config_runs_first_and_added_results_count_for_nothing():
+    store = tw.MemoryStore()
+    study = tw.open_study("study", store, space=SPACE, minimize="loss", method=tw.Random(), limits=tw.Limits(trials=3))
+    study.enqueue({"x": 0.125})
+    study.add({"x": 0.3}, 0.0)
+    tw.run(study, square, progress=False)
+    assert study.jobs[1].config == {"x": 0.125}
+    assert study.jobs[1].tag == ("user", 0)
+    assert len(study.trials) == 4
+    assert study.best.config == {"x": 0.3}
+    assert tw.verify(study).holds
+    with pytest.raises(tw.SpaceError):
+        study.enqueue({"x": 2.0})
+
+
+def test_ask_and_tell():
+    study = tw.open_study(space=SPACE, minimize="loss", method=tw.Sobol(), limits=tw.Limits(trials=4))
+    asked = [study.ask(), study.ask()]
+    assert [job.id for job in asked] == [0, 1]
+    study.tell(asked[1], 1.0)
+    study.tell(0, {"loss": 2.0, "accuracy": 0.5}, seconds=3.0)
+    study.tell(study.ask(), failed="oom")
+    study.tell(study.ask(), float("nan"))
+    assert study.ask() is None
+    assert [trial.status for trial in study.trials] == ["done", "done", "failed", "failed"]
+    assert study.trials[3].error.kind == "diverged"
+    with pytest.raises(tw.StudyError, match="not asked"):
+        study.tell(0, 1.0)
+
+
+def test_the_random_seed_is_the_same_for_every_config_and_another_for_each_replicate():
+    seeds = []
+    tune(lambda run: seeds.append(run.seed) or 1.0, trials=3)
+    assert set(seeds) == {run_seed(1, 0)}
+    assert run_seed(1, 1) != run_seed(1, 0) != run_seed(2, 0)
+
+
+def test_setup_runs_once_and_its_value_is_the_data():
+    calls = []
+    tune(lambda run: float(run.data), setup=lambda: calls.append(1) or 3, trials=4)
+    assert calls == [1]
+
+
+def test_callbacks_get_each_committed_event():
+    got = []
+    tune(trials=2, callbacks=[lambda study, event: got.append(type(event))])
+    assert got.count(Job) == got.count(Result) == 2
+
+
+def test_a_changed_objective_warns_when_the_study_goes_on(caplog):
+    store = tw.MemoryStore()
+    tune(trials=1, store=store)
+    study = tw.open_study("study", store)
+    study.extend(trials=1)
+    with caplog.at_level(logging.WARNING, "tunewell"):
+        tw.run(study, lambda run: 2.0, progress=False)
+    assert "the objective's source" in caplog.text
+    assert len({result.made for result in study.results.values()}) == 2
+
+
+def test_a_cancelled_trial_ends_cancelled():
+    store = tw.MemoryStore()
+
+    def train(run):
+        for step in run.steps():
+            run.report(step, loss=1.0)
+            if run.config["x"] == 0.125 and step == 1:
+                tw.open_study("study", store).cancel(0)
+                threading.Event().wait(0.7)  # until the loop has looked at the log
+
+    study = tw.open_study("study", store, space=SPACE, minimize="loss", method=tw.Random(), steps=1000)
+    study.change(limits=tw.Limits(trials=2))
+    study.enqueue({"x": 0.125})
+    tw.run(study, train, progress=False)
+    assert [trial.status for trial in study.trials] == ["cancelled", "done"]
+
+
+def test_ctrl_c_releases_everything_writes_no_result_and_the_study_goes_on():
+    store = tw.MemoryStore()
+
+    def train(run):
+        if run.config["x"] > 0.5 and not done:
+            done.append(1)
+            raise KeyboardInterrupt
+        return 1.0
+
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        tune(train, trials=20, store=store)
+    study = tw.open_study("study", store)
+    assert len(study.pending()) == 1
+    assert not store.leases.owners("study")
+    assert len(tune(train, trials=20, store=store).trials) == 20
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_deterministic_study_is_the_same_whoever_is_quicker(workers):
+    def train(run):
+        return run.config["x"]
+
+    runs = []
+    for delay in (0, 1):
+        executor = tw.Simulated(workers=workers, duration=lambda config, steps: 1 + delay * (config["x"] * 7 % 1))
+        study = tune(train, method=HalfGoesOn(6), trials=30, deterministic=workers, executor=executor)
+        runs.append([(job.config, job.until, job.parent) for job in study.jobs.values()])
+        assert tw.verify(study).holds
+    assert runs[0] == runs[1]
+
+
+def test_without_a_budget_and_a_method_nothing_starts():
+    with pytest.raises(tw.StudyError, match="no budget"):
+        tw.tune(square, SPACE, minimize="loss")
+
+
+@pytest.mark.parametrize("objective", [lambda: 1.0, lambda a, b: 1.0, 3, "train"])
+def test_an_objective_that_cannot_be_called_is_refused_before_anything_runs(objective):
+    store = tw.MemoryStore()
+    with pytest.raises(tw.ObjectiveError):
+        tune(objective, trials=3, store=store)
+    assert not tw.open_study("study", store).jobs
+
+
+def test_a_loop_takes_over_what_a_dead_one_left():
+    store = tw.MemoryStore()
+    study = tw.open_study("study", store, space=SPACE, minimize="loss", method=tw.Random(), limits=tw.Limits(trials=3))
+    study.next_job()  # proposed, never run
+    Loop(study, Objective(square), tw.Inline()).run()
+    assert [trial.status for trial in study.trials] == ["done"] * 3
+
+
+def test_a_method_that_breaks_the_contract_is_told():
+    class Outside:
+        def propose(self, study: Study, rng: object) -> Job:
+            return Job({"x": 5.0}, 1)
+
+    study = tw.open_study(space=SPACE, minimize="loss", method=tw.Random(), limits=tw.Limits(trials=3))
+    from tunewell.live import decide
+
+    with pytest.raises(tw.SpaceError, match="x"):
+        decide(study, Outside())
