@@ -360,3 +360,26 @@ def test_a_method_that_breaks_the_contract_is_told():
 
     with pytest.raises(tw.SpaceError, match="x"):
         decide(study, Outside())
+
+
+def test_a_constraint_that_nothing_satisfies_is_told_before_anything_runs():
+    store = tw.MemoryStore()
+    space = tw.Space(SPACE, constraints={"never": "x > 2"})
+    with pytest.raises(tw.SpaceError, match="never"):
+        tune(space=space, trials=3, store=store)
+    assert store.studies() == []
+
+
+def test_a_constraint_in_python_is_given_again_when_the_study_goes_on():
+    store = tw.MemoryStore()
+    space = tw.Space(SPACE, constraints={"low": lambda config: config["x"] < 0.5})
+    study = tune(space=space, trials=10, store=store)
+    assert all(trial.config["x"] < 0.5 for trial in study.trials)
+    assert tw.verify(study).holds
+    with pytest.raises(tw.SpaceError, match="low"):
+        tw.open_study("study", store)
+
+
+def test_a_command_that_names_no_entry_is_told_before_anything_runs():
+    with pytest.raises(tw.ObjectiveError, match="rate"):
+        tune(["python", "train.py", "{rate}"], trials=3)

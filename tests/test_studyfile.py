@@ -78,7 +78,13 @@ def test_a_whole_file(tmp_path: Path) -> None:
         "loss",
         {"latency": 20.0},
     )
-    assert (study.store, study.steps, study.workers, study.seed, study.retry) == ("tune.db", 27, 2, 1, {"ConnectionError": 3})
+    assert (study.store, study.steps, study.workers, study.seed, study.retry) == (
+        "tune.db",
+        27,
+        2,
+        1,
+        {"ConnectionError": 3},
+    )
     assert study.limits == Limits(trials=50, seconds=3600.0)
     assert study.space == Space(
         {
@@ -179,12 +185,21 @@ MISTAKES = [
     (START + "[method]\nmethod = 'Take'\nn = 'x'\nof = {method = 'Random'}", 5, "method.n = 'x': an integer", ""),
     (START + "[method]\nmethod = 'Take'\nn = -1\nof = {method = 'Random'}", 4, "-1 trials", ""),
     (START + "[method]\nmethod = 'Take'\nn = 1\n[method.of]\nmethod = 'Gird'", 7, "called 'Gird'", "'Grid'"),
-    (START + "[method]\nmethod = 'Take'\nn = 1\n[method.of]\nmethod = 'Random'\nseed = 1", 8, "'seed' in 'method.of'", ""),
+    (
+        START + "[method]\nmethod = 'Take'\nn = 1\n[method.of]\nmethod = 'Random'\nseed = 1",
+        8,
+        "'seed' in 'method.of'",
+        "",
+    ),
     (START + "[method]\nmethod = 'Take'\nn = 1", 4, "missing", ""),
     (START + "[method]\nmethod = 'os:system'", 4, "no method is called 'os:system'", ""),
     # executor
     (START + "[executor]\nwall_limits = 3", 4, "unknown key 'wall_limits' in 'executor'", "'wall_limit'"),
     (START + "[executor]\nwall_limit = 'long'", 4, "executor.wall_limit = 'long': a number is expected", ""),
+    (START + "workers = 3\n[executor]\ngpus = [0]", 4, "3 workers for 1 places", "per_gpu"),
+    (START + "[executor]\nworkers = 3", 4, "unknown key 'workers'", ""),
+    # commands
+    (START + "command = ['true', '{lrr}']", 3, "the command has {lrr}", "Did you mean {lr}?"),
     # syntax
     ('minimize = "loss\nspace = {}', 1, "Illegal character", ""),
     ("minimize = 'loss'\nspace = ", 2, "Invalid value", ""),
@@ -201,7 +216,11 @@ def test_mistakes(tmp_path: Path, text: str, line: int, message: str, hint: str)
 
 JSON_MISTAKES = [
     ('{"minimize": "loss",\n "space": {"lr": [1]},\n "worker": 1}', 3, "unknown key 'worker'"),
-    ('{"minimize": "loss",\n "space": {"lr": [1],\n "lr": [2]}}', 3, "the key 'space.lr' stands here for the second time"),
+    (
+        '{"minimize": "loss",\n "space": {"lr": [1],\n "lr": [2]}}',
+        3,
+        "the key 'space.lr' stands here for the second time",
+    ),
     ('{"minimize": "loss",\n "space": {"lr": {"low": 3,\n\n "high": "x"}}}', 4, "high 'x' is not an integer"),
     ('{"minimize": "loss",\n "space" {}}', 2, "Expecting ':' delimiter"),
     ("\n[1, 2]", 1, "a study is a mapping, not a list"),
@@ -220,8 +239,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read(tmp_path / "study.toml")
     with pytest.raises(FileError, match=r"ends in \.toml or \.json"):
         read(written(tmp_path, "a: 1", "study.yaml"))
+    (tmp_path / "folder.toml").mkdir()
     with pytest.raises(FileError, match="Is a directory"):
-        (tmp_path / "folder.toml").mkdir()
         read(tmp_path / "folder.toml")
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
     with pytest.raises(FileError, match="UTF-8"):

@@ -102,7 +102,7 @@ class Limits(msgspec.Struct, frozen=True):
                 raise StudyError(f"limit {name}={value!r} is no budget", hint="Give a number >= 0, or leave it out.")
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """Bring `config` to step `until` from the state that `parent` left.
 
     `parent` is a finished job: with the same config the lineage goes on, with another one it forks. `tag` says where in
@@ -119,7 +119,7 @@ class Job(msgspec.Struct, frozen=True):
     seen: int = -1
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """What a job said on its way: one or more points of its curve, as they were flushed together.
 
     `values[metric][i]` belongs to `steps[i]`; None where that step did not report the metric. `saved` names the
@@ -133,7 +133,7 @@ class Report(msgspec.Struct, frozen=True):
     saved: str | None = None
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, gc=False):
     """Why a job failed: one of `FAILURES`, what the user should read, and the name of the exception's type if there is
     one.
     """
@@ -143,7 +143,7 @@ class Failure(msgspec.Struct, frozen=True):
     type: str = ""
 
 
-class Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """The one ending of a job. `metrics` are the last values; `step` is the last step reached; `seconds` is its own run
     time.
 
@@ -181,7 +181,7 @@ class Act(msgspec.Struct, frozen=True):
 Event = Act | Job | Report | Result
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A committed event: its number in the log (1, 2, …) and the store's time in seconds since the epoch."""
 
     number: int
@@ -189,7 +189,7 @@ class Entry(msgspec.Struct, frozen=True):
     event: Event
 
 
-class Curve(msgspec.Struct, frozen=True):
+class Curve(msgspec.Struct, frozen=True, gc=False):
     """What a lineage reported: `values[metric][i]` at `steps[i]`; NaN where a step did not report the metric."""
 
     steps: list[int]

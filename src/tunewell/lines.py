@@ -18,7 +18,7 @@ _TOKEN = re.compile(
 
 
 def lines_of(text: str, *, toml: bool) -> tuple[dict[Keys, int], list[tuple[Keys, int]]]:
-    """The line of each key and item of a valid text, and what stands there twice (as JSON allows) with the second line."""
+    """The line of each key and item of a valid text; and the keys that JSON has twice, with their second line."""
     scanner = _Scanner(text)
     if toml:
         scanner.statements()

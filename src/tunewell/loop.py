@@ -172,8 +172,8 @@ class Loop:
 
     def _forget_evicted(self) -> None:
         """Release the leases of lineages that the executor no longer holds."""
-        held = set(self.executor.held())
-        for job in [job for job in self._attempts if job in self.study.results and job not in held]:
+        held, ended = self.executor.held(), self.study.results
+        for job in [job for job in self._attempts if job in ended and job not in held]:
             del self._attempts[job]
             self.study.store.leases.release(self.study.name, job, self.study.owner)
 
@@ -185,7 +185,6 @@ class Loop:
             return
         for event in self._committed(events):
             self._after(event)
-        self._forget_evicted()
 
     def _committed(self, events: Sequence[Report | Result]) -> Sequence[Report | Result]:
         """Commit `events`, together or, where one is refused, one by one; returns those that the store took."""
@@ -408,6 +407,9 @@ def _objective(study: LiveStudy, given: Any, **settings: Any) -> Objective:
     if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(word, str) for word in given):
         hint = 'Give a function of one run, or a command: ["python", "train.py", "--lr", "{lr}"].'
         raise ObjectiveError(f"{given!r} is no objective", hint=hint)
+    from tunewell.executors.command import check_command
+
+    check_command(given, study.space.names)
     return Objective(command=tuple(given), metric=metric, **settings)
 
 

@@ -18,8 +18,8 @@ class Task(msgspec.Struct, frozen=True):
 
     `start` is the step that the attempt goes on from: 0, or the step of `checkpoint`, the folder to restore from.
     `last` is the largest step the study asks of any trial: `run.steps()` counts up to it. `seed` is the random seed
-    that the training function sees. Under `folder` the attempt writes its checkpoints and its log; None: it cannot
-    save.
+    that the training function sees. `folder`, directly below the study's files, is the job's own, for its checkpoints
+    and logs; None: it cannot save.
     """
 
     job: Job

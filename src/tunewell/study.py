@@ -168,7 +168,8 @@ class Study:
     @property
     def seed(self) -> int:
         """The seed of the study, from its opening Act."""
-        return self.settings.seed
+        self._sync()
+        return self._settings.seed
 
     @property
     def settings(self) -> Settings:
@@ -179,12 +180,14 @@ class Study:
     @property
     def space(self) -> Space:
         """The space in force; in a narrowed part, the narrowed one."""
-        return self.settings.space
+        self._sync()
+        return self._settings.space
 
     @property
     def goals(self) -> tuple[Goal, ...]:
         """All goals, objectives and constraints."""
-        return self.settings.goals
+        self._sync()
+        return self._settings.goals
 
     @property
     def objectives(self) -> tuple[Goal, ...]:
@@ -195,12 +198,14 @@ class Study:
     @property
     def steps(self) -> Steps:
         """How long one trial may train."""
-        return self.settings.steps
+        self._sync()
+        return self._settings.steps
 
     @property
     def limits(self) -> Limits:
         """What the study may spend."""
-        return self.settings.limits
+        self._sync()
+        return self._settings.limits
 
     # --- jobs --------------------------------------------------------------------------------------------------------
 
@@ -285,6 +290,8 @@ class Study:
         """
         self._sync()
         done, state = self._folds.get(key) or (0, init())
+        if done == len(self._log):
+            return state
         for index in range(done, len(self._log)):
             event = self._log[index]
             if reports or not isinstance(event, Report):

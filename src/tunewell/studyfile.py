@@ -68,7 +68,7 @@ class StudyFile(msgspec.Struct, frozen=True, kw_only=True):
     steps: Positive | Steps = 1
     method: str | dict[str, Any] | None = None
     limits: Limits = Limits()
-    workers: Positive = 1
+    workers: Positive | None = None
     seed: Natural | None = None
     deterministic: Positive | None = None
     retry: dict[str, Positive] = {}
@@ -101,7 +101,7 @@ def read(path: str | Path) -> StudyFile:
     _check_command(source, given)
     if "method" in given:
         _check_method(source, given["method"], ("method",))
-    _check_executor(source, given.get("executor", {}))
+    _check_executor(source, given.get("workers"), given.get("executor", {}))
     return StudyFile(**{"name": source.path.stem, **given, "path": source.path})
 
 
@@ -306,10 +306,8 @@ def _check_method(source: Source, data: str | dict[str, Any], at: Keys) -> None:
         from_json(data)
     except FileError:
         raise
-    except TunewellError as error:
-        raise source.error((*at, "method"), error.message, error.hint) from None
-    except (TypeError, ValueError) as error:
-        raise source.error((*at, "method"), f"{dotted(at)}: {error}") from None
+    except (TunewellError, TypeError, ValueError) as error:
+        raise source.error((*at, "method"), *_told(error)) from None
 
 
 def _check_settings(source: Source, kind: Any, settings: Mapping[str, Any], at: Keys) -> None:
@@ -337,6 +335,11 @@ def _settled(value: Any) -> Any:
     return tuple(map(_settled, value)) if isinstance(value, list) else value
 
 
+def _told(error: Exception) -> tuple[str, str]:
+    """The message and the hint of an error of ours, or of anybody's."""
+    return (error.message, error.hint) if isinstance(error, TunewellError) else (str(error), "")
+
+
 def _check_type(source: Source, value: Any, hint: Any, at: Keys) -> None:
     try:
         source.convert(value, hint, at)
@@ -344,7 +347,7 @@ def _check_type(source: Source, value: Any, hint: Any, at: Keys) -> None:
         return
 
 
-def _check_executor(source: Source, settings: Mapping[str, Any]) -> None:
+def _check_executor(source: Source, workers: int | None, settings: Mapping[str, Any]) -> None:
     """Whether worker processes have these settings; `workers` stands at the top of the file."""
     if not settings:
         return
@@ -354,3 +357,7 @@ def _check_executor(source: Source, settings: Mapping[str, Any]) -> None:
     source.check_keys(settings, names, ("executor",))
     for key, value in settings.items():
         _check_type(source, value, hints.get(key, Any), ("executor", key))
+    try:
+        kind(workers, **settings)
+    except (TunewellError, TypeError, ValueError) as error:
+        raise source.error(("executor",), *_told(error)) from None

@@ -1,6 +1,8 @@
 """Studies made by hand: committed events, no store and no loop."""
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -22,6 +24,7 @@ SPACE = Space(
     }
 )
 BEGAN = 1_800_000_000.0
+LOSS = (Goal("loss"),)
 
 
 class Watched(Study):
@@ -38,7 +41,7 @@ class Watched(Study):
             watcher(self, event)
 
 
-def opened(name="study", *, space=SPACE, goals=(Goal("loss"),), steps=None, limits=None, method=None) -> Watched:
+def opened(name="study", *, space=SPACE, goals=LOSS, steps=None, limits=None, method=None) -> Watched:
     """A study without jobs."""
     study = Watched(name)
     data = {
@@ -46,14 +49,10 @@ def opened(name="study", *, space=SPACE, goals=(Goal("loss"),), steps=None, limi
         "space": space.to_json(),
         "goals": msgspec.to_builtins(tuple(goals)),
         "method": method or {"method": "Random"},
+        "steps": msgspec.to_builtins(steps or Steps()),
+        "limits": msgspec.to_builtins(limits or Limits()),
     }
-    study.commit(
-        Act(
-            "open",
-            {**data, "steps": msgspec.to_builtins(steps or Steps()), "limits": msgspec.to_builtins(limits or Limits())},
-        ),
-        BEGAN,
-    )
+    study.commit(Act("open", data), BEGAN)
     return study
 
 
@@ -63,40 +62,61 @@ def score(config) -> float:
 
 
 def filled(trials=30, *, failures=0.1, maximize=False, last=9, workers=2, seed=0, **settings) -> Watched:
-    """A study of random search with `trials` trials of `last` steps, some of which fail."""
+    """A study of random search with `trials` trials of `last` steps in `SPACE`, some of which fail."""
     goal = Goal("accuracy" if maximize else "loss", maximize=maximize)
     study = opened(**{"goals": (goal,), "steps": Steps(1, last, "epochs"), **settings})
     rng = np.random.default_rng(seed)
-    ends = [BEGAN + 1] * workers  # when each worker is free
-    for number in range(trials):
-        config = study.space.sample(rng)
-        worker = int(np.argmin(ends))
-        began, seconds = ends[worker], float(rng.uniform(2, 6))
-        ends[worker] += seconds
-        job = study.start(Job(config, last))
-        study.say(job, began)
-        value = score(config) + float(rng.normal(0, 0.02))
-        broken = rng.random() < failures
-        say_trial(study, job, value, began, seconds, broken, rng)
+    free = [BEGAN + 1] * workers  # when each worker is free
+    for _ in range(trials):
+        worker = int(np.argmin(free))
+        job = study.start(Job(study.space.sample(rng), last))
+        span = Span(free[worker], float(rng.uniform(2, 6)))
+        study.say(job, span.began)
+        say_trial(study, job, span, rng, broken=rng.random() < failures)
+        free[worker] += span.seconds
     return study
 
 
-def say_trial(study, job, value, began, seconds, broken, rng):
+@cache
+def big() -> Watched:
+    """Ten thousand trials. Nobody may change it."""
+    return filled(10_000)
+
+
+@dataclass(frozen=True)
+class Span:
+    """When a job ran."""
+
+    began: float = BEGAN
+    seconds: float = 1.0
+
+    @property
+    def ended(self) -> float:
+        """When its Result came."""
+        return self.began + self.seconds
+
+
+def say_trial(study, job, span, rng, *, broken=False):
     """The reports and the result of one job."""
-    metric, up = study.goals[0].metric, study.goals[0].maximize
+    goal = study.objectives[0]
+    loss = score(job.config) + float(rng.normal(0, 0.02))
+    final, start = (1 - loss, 0.1) if goal.maximize else (loss, 3.0)
     reached = job.until // 2 if broken else job.until
-    final = 1 - value if up else value
-    start = 0.1 if up else 3.0
     steps = tuple(range(1, reached + 1))
-    curve = [final + (start - final) * math.exp(-5 * step / job.until) + float(rng.normal(0, 0.01)) for step in steps]
-    if curve and not broken:
-        curve[-1] = final
-    if curve:
-        study.say(Report(job.id, steps, {metric: tuple(curve)}), began + seconds * 0.9)
+    curve = tuple(final + (start - final) * (math.exp(-5 * step / job.until) - math.exp(-5)) for step in steps)
+    if steps:
+        study.say(Report(job.id, steps, {goal.metric: curve}), span.ended - 0.1 * span.seconds)
+    ended = Result(job.id, "done", {goal.metric: final, "size": 12.0}, step=reached, seconds=span.seconds)
     if broken:
-        error = Failure("diverged", f"{metric} = nan")
-        study.say(
-            Result(job.id, "failed", {metric: math.nan}, step=reached, seconds=seconds, error=error), began + seconds
-        )
-    else:
-        study.say(Result(job.id, "done", {metric: final, "size": 12.0}, step=reached, seconds=seconds), began + seconds)
+        error = Failure("diverged", f"{goal.metric} = nan")
+        ended = msgspec.structs.replace(ended, status="failed", metrics={goal.metric: math.nan}, error=error)
+    study.say(ended, span.ended)
+
+
+def say_done(study, config, value, *, until=1, parent=None, **metrics):
+    """One job that ends well with `value` as its first goal; returns its id."""
+    job = study.start(Job(config, until, parent=parent))
+    study.say(job, BEGAN + len(study))
+    result = Result(job.id, "done", {study.objectives[0].metric: value, **metrics}, step=until, seconds=1.0)
+    study.say(result, BEGAN + len(study))
+    return job.id

@@ -1,6 +1,7 @@
 """Writers in processes of their own, for the tests: run as a script, forks what it needs, says what it saw as JSON.
 
 python processes.py race WHERE     4 processes write 50 jobs each to one study: how often each of them lost a race
+python processes.py make WHERE     4 processes open a store at once, where there is none yet
 python processes.py kill PATH      10 rounds of a writer that is killed: what was acknowledged before
 """
 
@@ -62,6 +63,11 @@ def race(where: str) -> list[int]:
     return losses
 
 
+def make(where: str) -> list[int]:
+    children = [fork(lambda _: SqlStore(where).close()) for _ in range(4)]
+    return [os.waitpid(pid, 0)[1] for pid, _ in children]
+
+
 def kill(where: str) -> list[int]:
     store = SqlStore(where)
     store.append("s", Act("open", {}))
@@ -84,4 +90,4 @@ def kill(where: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"race": race, "kill": kill}[sys.argv[1]](sys.argv[2])))
+    print(json.dumps({"race": race, "make": make, "kill": kill}[sys.argv[1]](sys.argv[2])))

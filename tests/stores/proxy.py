@@ -1,12 +1,12 @@
 """A server between a client and PostgreSQL that cuts the connection at a commit."""
 
+import select
 import socket
 import threading
-from contextlib import suppress
 
 
 class Proxy:
-    """Passes on what both sides say. `cut`: "before" a commit reaches the server, "after" it was done, or None: never."""
+    """Passes on what both sides say. `cut`: "before" a commit reaches the server, "after" it was done, None: never."""
 
     def __init__(self, path: str) -> None:
         self.cut: str | None = None
@@ -14,44 +14,59 @@ class Proxy:
         self._path = path
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._clients: set[socket.socket] = set()
+        self._ended = False
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._ended:
+            ready, _, _ = select.select([self._listening, *self._peers], [], [], 0.02)
+            for each in ready:
+                if each is self._listening:
+                    self._accept()
+                elif each in self._peers:
+                    self._pass(each)
 
     def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._path)
-            threading.Thread(target=self._pass, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._pass, args=(server, client, False), daemon=True).start()
+        client, _ = self._listening.accept()
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._path)
+        self._clients.add(client)
+        self._peers |= {client: server, server: client}
 
-    def _pass(self, source: socket.socket, target: socket.socket, asking: bool) -> None:
+    def _pass(self, source: socket.socket) -> None:
         try:
-            while data := source.recv(1 << 16):
-                if asking and self.cut and b"COMMIT" in data:
-                    self._cut_off(data, source, target)
-                    return
-                target.sendall(data)
+            data = source.recv(1 << 16)
+            if data and not self._is_cut(source, data):
+                self._peers[source].sendall(data)
+                return
         except OSError:
             pass
-        hang_up(source, target)
+        self._hang_up(source)
 
-    def _cut_off(self, data: bytes, client: socket.socket, server: socket.socket) -> None:
-        how, self.cut = self.cut, None
+    def _is_cut(self, source: socket.socket, data: bytes) -> bool:
+        if source not in self._clients or not self.cut or b"COMMIT" not in data:
+            return False
+        if self.cut == "after":
+            self._peers[source].sendall(data)
+            self._peers[source].recv(1 << 16)  # the answer, which the client never gets
+        self.cut = None
         self.cuts += 1
-        hang_up(client)
-        if how == "after":
-            server.sendall(data)
-            server.recv(1)  # the other thread may have taken the answer; either way it was given
-        hang_up(server)
+        return True
+
+    def _hang_up(self, one: socket.socket) -> None:
+        other = self._peers.pop(one)
+        del self._peers[other]
+        for each in (one, other):
+            self._clients.discard(each)
+            each.close()
 
     def close(self) -> None:
+        """Hang up on everybody, and answer nobody any more."""
+        self._ended = True
+        self._thread.join()
         self._listening.close()
-
-
-def hang_up(*sockets: socket.socket) -> None:
-    for each in sockets:
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+        while self._peers:
+            self._hang_up(next(iter(self._peers)))

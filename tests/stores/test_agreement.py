@@ -119,4 +119,4 @@ def plain(entries):
 
 
 TestStores = Stores.TestCase
-TestStores.settings = settings(max_examples=60, stateful_step_count=40)
+TestStores.settings = settings(max_examples=40, stateful_step_count=30)

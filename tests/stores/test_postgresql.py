@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +16,7 @@ from tunewell.events import Act, Job, Result
 from tunewell.stores import tables
 from tunewell.stores.sql import SqlStore
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]  # one server for all
 
 
 class TestSqlStore(StoreContract):
@@ -40,7 +38,7 @@ def run(postgres_url):
     import psycopg
 
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        yield lambda text: connection.execute(text)
+        yield connection.execute
 
 
 @pytest.fixture
@@ -164,7 +162,7 @@ def test_a_connection_lost_between_two_uses(store, run):
 
 
 def hang_up_on_all(run):
-    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tunewell'")
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
@@ -247,10 +245,9 @@ def test_processes_race(postgres_url):
     assert_whole_log(SqlStore(postgres_url), 4 * 50)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_processes_make_the_tables_at_once(postgres_url):
-    code = "import sys; from tunewell.stores.sql import SqlStore; SqlStore(sys.argv[1]).close()"
-    running = [subprocess.Popen([sys.executable, "-c", code, postgres_url]) for _ in range(3)]
-    assert [each.wait() for each in running] == [0, 0, 0]
+    assert processes("make", postgres_url) == [0, 0, 0, 0]
 
 
 def test_the_log_is_json_that_people_can_ask(store, run):

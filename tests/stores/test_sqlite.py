@@ -1,5 +1,6 @@
 """The store in an SQLite file: what can be wrong with a file, a disk, and the other processes."""
 
+import itertools
 import json
 import os
 import random
@@ -72,7 +73,7 @@ def test_no_folder(tmp_path):
     assert error.value.hint
 
 
-@pytest.mark.parametrize("size", [1, 15, 100, 511, 512, 5000])
+@pytest.mark.parametrize("size", [2, 15, 100, 511, 512, 5000])
 def test_not_a_database(path, size):
     content = random.Random(size).randbytes(size)
     path.write_bytes(content)
@@ -156,6 +157,15 @@ def test_an_older_file_is_upgraded_on_request_only(path):
     SqlStore.upgrade(path)
     with closing(SqlStore(path)) as store:
         assert len(log(store)) == 2
+
+
+def test_there_is_nothing_to_upgrade(path):
+    with pytest.raises(StoreError, match="there is no file"):
+        SqlStore.upgrade(path)
+    path.touch()
+    with pytest.raises(StoreError, match="no studies yet"):
+        SqlStore.upgrade(path)
+    assert path.read_bytes() == b""
 
 
 def test_an_upgrade_that_fails_changes_nothing(path):
@@ -318,8 +328,7 @@ def test_a_small_disk_and_one_that_can_only_be_read(tmp_path, option):
             subprocess.run(["mount", "-o", f"remount,{option}", disk], check=True)
             said = {"size=256k": "disk is full", "ro": "can only be read|cannot be opened"}[option]
             with pytest.raises(StoreError, match=said):
-                for number in range(1000):
-                    store.append("s", job(number))
+                append_for_ever(store)
             store.close()
             subprocess.run(["mount", "-o", "remount,rw,size=32m", disk], check=True)
             jobs = len(log(store)) - 1
@@ -327,6 +336,11 @@ def test_a_small_disk_and_one_that_can_only_be_read(tmp_path, option):
             assert store.append("s", job(jobs))[0].number == jobs + 2
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def append_for_ever(store):
+    for number in itertools.count():
+        store.append("s", job(number))
 
 
 # --- other threads and processes ------------------------------------------------------------------------------------
@@ -407,6 +421,11 @@ def test_processes_race(path):
     losses = processes("race", path)
     assert len(losses) == 4
     assert_whole_log(SqlStore(path), 4 * 50)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_processes_make_the_tables_at_once(path):
+    assert processes("make", path) == [0, 0, 0, 0]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -8,8 +8,8 @@
     showing.py     show, best, verify, export, plot
     keeping.py     extend, enqueue, cancel, rename, delete, gc, upgrade
 
-At their head these files import click and little else; the rest is imported where it is used, so that every --help is there
-at once.
+At their head these files import click and little else; the rest is imported where it is used, so that every --help is
+there at once.
 """
 
 from __future__ import annotations
@@ -57,21 +57,20 @@ class Commands(click.Group):
         """The command that `words` begin with; a UsageError names the nearest."""
         if words and not words[0].startswith("-") and words[0] not in _HOMES:
             near = difflib.get_close_matches(words[0], _HOMES, n=1)
-            hint = f"\nhint: did you mean {near[0]!r}?" if near else ""
+            hint = f", did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"no command is called {words[0]!r}{hint}", context)
         return super().resolve_command(context, words)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands with a heading for each file."""
-        width = formatter.width - max(map(len, _HOMES)) - 6
         for heading, names in SECTIONS.values():
             with formatter.section(heading):
-                formatter.write_dl([(name, _help(context, name, width)) for name in names])
+                formatter.write_dl([(name, _help(context, name)) for name in names])
 
 
-def _help(context: click.Context, name: str, width: int) -> str:
+def _help(context: click.Context, name: str) -> str:
     command = commands.get_command(context, name)
-    return command.get_short_help_str(width) if command is not None else ""
+    return command.get_short_help_str(limit=200) if command is not None else ""
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -96,8 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TunewellError as error:
         return _failed(error, error.message, error.hint)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        context = getattr(error, "ctx", None)
+        return _failed(error, error.format_message(), f"{context.command_path} --help" if context is not None else "")
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:  # whoever reads our output has enough, as in `tunewell show | head`
@@ -113,5 +112,8 @@ def _failed(error: Exception, message: str, hint: str) -> int:
         raise error
     for label, text in (("error", message), ("hint", hint)):
         if text:
-            click.echo(f"{click.style(label, fg='red' if label == 'error' else 'cyan', bold=True)}: {text}", err=True)
+            click.echo(
+                f"{click.style(label, fg='red' if label == 'error' else 'cyan', bold=True)}: {words.safe(text)}",
+                err=True,
+            )
     return 2

@@ -11,7 +11,7 @@ import click
 
 from tunewell.cli import words
 from tunewell.cli.opening import DEFAULT, chosen, name_argument, opened, opened_store, store_option
-from tunewell.errors import StudyError
+from tunewell.errors import StoreError, StudyError
 
 if TYPE_CHECKING:
     from tunewell.live import LiveStudy
@@ -36,7 +36,7 @@ def extend(name: str | None, store: str, **more: float | None) -> None:
     with opened(store, name) as study:
         study.extend(**given)
         limits = ", ".join(f"{key} {getattr(study.limits, key):g}" for key in given)
-        click.echo(f"the limits of {study.name!r} are now: {limits}")
+        words.say(f"the limits of {study.name!r} are now: {limits}")
 
 
 @click.command()
@@ -47,11 +47,11 @@ def enqueue(name: str | None, config: str, store: str) -> None:
     """Try this config before the method is asked again."""
     with opened(store, name, lenient=False) as study:
         study.enqueue(_parsed(config))
-        click.echo(f"{study.name!r} tries it next")
+        words.say(f"{study.name!r} tries it next")
 
 
 def _parsed(config: str) -> dict[str, Any]:
-    hint = 'Write --config \'{"lr": 0.01}\''
+    hint = "Write --config '{\"lr\": 0.01}'"
     try:
         data = json.loads(config)
     except ValueError as error:
@@ -62,11 +62,11 @@ def _parsed(config: str) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("name")
-@click.argument("trial", type=int, required=False)
+@click.argument("name", metavar="[NAME]")
+@click.argument("trial", type=int, required=False, metavar="TRIAL")
 @store_option
 def cancel(name: str, trial: int | None, store: str) -> None:
-    """Stop a trial for good: cancel [NAME] TRIAL."""
+    """Stop a trial for good."""
     if trial is None:
         if not name.isdecimal():
             raise click.UsageError("say which trial: cancel [NAME] TRIAL")
@@ -75,7 +75,7 @@ def cancel(name: str, trial: int | None, store: str) -> None:
         given, number = name, trial
     with opened(store, given) as study:
         study.cancel(number)
-        click.echo(f"trial {number} of {study.name!r} is cancelled")
+        words.say(f"trial {number} of {study.name!r} is cancelled")
 
 
 @click.command()
@@ -86,7 +86,7 @@ def rename(old: str, new: str, store: str) -> None:
     """Give a study another name. Its files stay where they are."""
     with opened_store(store) as kept:
         kept.rename(chosen(kept, store, old), new)
-    click.echo(f"{old!r} is now {new!r}")
+    words.say(f"{old!r} is now {new!r}")
 
 
 @click.command()
@@ -100,7 +100,7 @@ def delete(name: str, store: str, yes: bool) -> int:
         _check_idle(kept, name)
         files = kept.files(name)
         if not yes and not words.confirm(
-            f"Delete {name!r} and its {words.size(_size(files))} of files?",
+            f"Delete {name!r} and its {words.size(words.size_of(files))} of files?",
             StudyError(f"delete {name!r}? There is no terminal to ask", hint="Add --yes"),
         ):
             words.note("nothing was deleted")
@@ -108,25 +108,15 @@ def delete(name: str, store: str, yes: bool) -> int:
         kept.delete(name)
     if files is not None:
         shutil.rmtree(files, ignore_errors=True)
-    click.echo(f"{name!r} is deleted")
+    words.say(f"{name!r} is deleted")
     return 0
 
 
 def _check_idle(store: Store, name: str) -> None:
     owners = set(store.leases.owners(name).values())
     if owners:
-        whom = ", ".join(sorted(f"process {pid} on {host.split('.')[0]}" for host, pid, *_ in _parts(owners)))
-        raise StudyError(f"{name!r} is being worked on by {whom}", hint="Stop that first")
-
-
-def _parts(owners: set[str]) -> list[list[str]]:
-    return [owner.split(":") for owner in owners]
-
-
-def _size(folder: Path | None) -> int:
-    from tunewell.report.whole import folder_size
-
-    return folder_size(folder) if folder is not None else 0
+        processes = sorted(" process ".join(owner.split(":")[:2]) for owner in owners)
+        raise StudyError(f"{name!r} is being worked on, by {', '.join(processes)}", hint="Stop that first")
 
 
 @click.command()
@@ -138,7 +128,7 @@ def gc(name: str | None, dry_run: bool, store: str, as_json: bool) -> None:
     """Delete the checkpoints that a study no longer needs. What runs just now is left alone."""
     with opened(store, name) as study:
         folders = _unneeded(study)
-        freed = sum(map(_size, folders))
+        freed = sum(map(words.size_of, folders))
         if not dry_run:
             for folder in folders:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -146,15 +136,22 @@ def gc(name: str | None, dry_run: bool, store: str, as_json: bool) -> None:
         words.print_json({"study": study.name, "folders": folders, "bytes": freed, "deleted": not dry_run})
     else:
         what = "could be freed" if dry_run else "freed"
-        click.echo(f"{words.size(freed)} {what}: {len(folders)} checkpoints that {study.name!r} does not need")
+        words.say(f"{words.size(freed)} {what}: {len(folders)} checkpoints that {study.name!r} does not need")
 
 
 def _unneeded(study: LiveStudy) -> list[Path]:
-    """The garbage of a study, without what belongs to jobs that run: they may be writing it."""
+    """The garbage of a study, without what belongs to jobs that run: they may be writing it.
+
+    A checkpoint appears before the log names it. So the log is read again after the leases: whoever wrote a folder that
+    was seen before has a lease still, or its Result is in the log.
+    """
     from tunewell.checkpoints import garbage
 
+    before = garbage(study)
     running = {f"job-{job:06d}" for job in study.store.leases.owners(study.name)}
-    return [folder for folder in garbage(study) if folder.parent.name not in running]
+    study.refresh()
+    still = set(garbage(study))
+    return [folder for folder in before if folder in still and folder.parent.name not in running]
 
 
 @click.command()
@@ -163,5 +160,7 @@ def upgrade(store: str) -> None:
     """Bring a store that an older tunewell wrote to the tables of this one."""
     from tunewell.stores.sql import SqlStore
 
+    if "://" not in store and not Path(store).exists():
+        raise StoreError(f"there is no file {store}", hint="Nothing was changed")
     SqlStore.upgrade(store)
-    click.echo(f"{store} is of this version")
+    words.say(f"{store} is of this version")

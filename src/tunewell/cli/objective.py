@@ -19,8 +19,6 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-import click
-
 from tunewell.cli import words
 from tunewell.errors import ObjectiveError
 
@@ -78,23 +76,23 @@ class Target:
             path = found.submodule_search_locations
         return Path(found.origin) if found.origin else None
 
-    def confirm(self, source: Path, yes: bool) -> bool:
+    def confirm(self, source: str, yes: bool) -> bool:
         """Whether this may run: because the user passed it, said --yes, or confirms it now."""
         self.check()
         if yes or self.passed:
             return True
-        words.note(f"{source} runs {self}")
         otherwise = ObjectiveError(
             f"{source} runs {self}, and there is no terminal to ask whether it may",
             hint="Look at it, then add --yes, or name what to run by --objective or --command",
         )
-        return words.confirm("Run it?", otherwise)
+        return words.confirm(f"{source} runs {self}\nRun it?", otherwise)
 
     def check(self) -> None:
         """Raise ObjectiveError where there is nothing to run."""
         if self.command:
             if not Path(self.words[0]).is_file():
-                raise ObjectiveError(f"there is no program {self.command[0]!r}", hint=f"Looked in {self.folder} and in PATH")
+                hint = f"Looked in {self.folder} and in PATH"
+                raise ObjectiveError(f"there is no program {self.command[0]!r}", hint=hint)
             return
         file = self._file()
         if file is not None and not file.is_file():
@@ -128,9 +126,7 @@ class Target:
             raise ObjectiveError(message, hint=_where(error)) from error
 
 
-def target_of(
-    objective: str | None, command: str | None, *, file: Any = None, path: Path | None = None
-) -> Target:
+def target_of(objective: str | None, command: str | None, *, file: Any = None, path: Path | None = None) -> Target:
     """What to run: as the command line says, else as the study file says. Raises ObjectiveError where neither does."""
     if objective and command:
         raise ObjectiveError("--objective and --command", hint="Give one of them")
@@ -146,7 +142,7 @@ def target_of(
 
 
 def _import_file(file: Path) -> Any:
-    """The module of a file under its own name, so that workers import it themselves; else under another, sent by value."""
+    """The module of a file under its own name, which workers import too; where that is taken, sent to them by value."""
     spec = PathFinder.find_spec(file.stem)
     if spec is not None and spec.origin == str(file) and file.stem not in {*sys.stdlib_module_names, *sys.modules}:
         return importlib.import_module(file.stem)
@@ -194,6 +190,5 @@ def _nearest(name: str, module: Any) -> str:
 
 def declined() -> int:
     """What to say, and the exit code, when the user does not want it to run."""
-    click.echo("nothing ran", err=True)
+    words.note("nothing ran")
     return 1
-

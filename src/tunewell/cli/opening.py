@@ -34,8 +34,13 @@ def default_store() -> str:
     return os.environ.get("TUNEWELL_STORE") or DEFAULT
 
 
+def store_words(where: str) -> list[str]:
+    """The option that names a store, where it needs one."""
+    return [] if where == default_store() else ["--store", where]
+
+
 class Unchecked(dict[str, Callable[[Any], bool]]):
-    """Stands for all constraints that are functions: a log holds only their names, and who looks at it needs no more."""
+    """Stands for all constraints that are functions: a log holds only their names, and who looks needs no more."""
 
     def __bool__(self) -> bool:
         return True

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
 from tunewell.cli import words
@@ -36,6 +34,7 @@ class Trial(msgspec.Struct, frozen=True):
 class Estimate(msgspec.Struct, frozen=True):
     """What the plan would take, at most: methods that stop trials early take less. None: nothing tells."""
 
+    workers: int
     trials: int | None
     steps: int | None
     seconds: float | None
@@ -49,10 +48,10 @@ def rehearse(
     """Run the trial, then print the estimate and the plan; returns the exit code."""
     trial = _trial(spec, objective, executor, steps)
     if isinstance(trial, Result):
-        error = trial.error
-        words.note(f"the default trial {trial.status}: {error.kind}: {error.message}" if error else "the trial was stopped")
+        why = f": {trial.error.kind}: {trial.error.message}" if trial.error is not None else ""
+        words.note(f"the default trial {trial.status}{why}")
         return 1
-    estimate = estimated(spec, trial)
+    estimate = estimated(spec, trial, getattr(executor, "workers", 1))
     if as_json:
         words.print_json({"trial": trial, "estimate": estimate, "plan": _plan(spec, where)})
     else:
@@ -98,26 +97,23 @@ def _first(space: Space) -> Config:
 def _size_of(study: LiveStudy, result: Result) -> int:
     if study.files is None or result.saved is None:
         return 0
-    return folder_size(study.files / result.saved)
+    return words.size_of(study.files / result.saved)
 
 
-def folder_size(folder: Path) -> int:
-    """The bytes of all files below a folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def estimated(spec: StudyFile, trial: Trial) -> Estimate:
+def estimated(spec: StudyFile, trial: Trial, workers: int = 1) -> Estimate:
     """What the plan of `spec` would take if every trial were like `trial`."""
     limits, longest = spec.limits, _longest(spec)
     bounds = [limits.trials * longest if limits.trials is not None else None, limits.steps]
     known = [bound for bound in bounds if bound is not None]
     if not known:
-        return Estimate(None, None, limits.seconds, limits.cost, None)
+        return Estimate(workers, None, None, limits.seconds, limits.cost, None)
     steps = min(known)
     trials = math.ceil(steps / longest)
-    seconds = steps / trial.steps * trial.seconds / min(spec.workers, max(trials, 1))
+    seconds = steps / trial.steps * trial.seconds / min(workers, max(trials, 1))
     cost = steps / trial.steps * trial.metrics["cost"] if "cost" in trial.metrics else None
-    return Estimate(trials, steps, _capped(seconds, limits.seconds), _capped(cost, limits.cost), trials * trial.bytes)
+    return Estimate(
+        workers, trials, steps, _capped(seconds, limits.seconds), _capped(cost, limits.cost), trials * trial.bytes
+    )
 
 
 def _capped(value: float | None, limit: float | None) -> float | None:
@@ -129,10 +125,9 @@ def _plan(spec: StudyFile, where: str) -> dict[str, Any]:
         "study": spec.name,
         "store": where,
         "method": spec.method or "Auto",
-        "workers": spec.workers,
         "steps": spec.steps,
         "limits": {name: value for name, value in msgspec.structs.asdict(spec.limits).items() if value is not None},
-        "entries": len(spec.space.paths),
+        "dimensions": len(spec.space.paths),
         "configs": spec.space.size,
     }
 
@@ -144,7 +139,7 @@ def _show(spec: StudyFile, trial: Trial, estimate: Estimate, where: str) -> None
     rows = [("one trial", f"{took}, kept nowhere"), ("its config", text.config(trial.config)), ("the plan", "")]
     rows += [(f"  {name}", value) for name, value in _lines(spec, trial, estimate, where, unit)]
     for name, value in rows:
-        click.echo(f"{name:<12} {value}".rstrip())
+        words.say(f"{name:<12} {value}".rstrip())
 
 
 def _lines(spec: StudyFile, trial: Trial, estimate: Estimate, where: str, unit: str) -> Sequence[tuple[str, str]]:
@@ -154,22 +149,22 @@ def _lines(spec: StudyFile, trial: Trial, estimate: Estimate, where: str, unit: 
     method = plan["method"] if isinstance(plan["method"], str) else text.method(plan["method"])
     lines = [
         ("study", f"{spec.name!r} in {where}"),
-        ("space", f"{text.count(plan['entries'], 'entries')}, {size} configs"),
+        ("space", f"{text.count(plan['dimensions'], 'dimensions')}, {size} configs"),
         ("method", method),
         ("limits", ", ".join(f"{name} {value:g}" for name, value in limits.items()) or "none"),
-        ("time", _time(spec, estimate, unit)),
+        ("time", _time(estimate, unit)),
     ]
     if estimate.cost is not None:
         lines.append(("cost", f"at most about {estimate.cost:.4g}"))
     return [*lines, ("disk", _disk(trial, estimate))]
 
 
-def _time(spec: StudyFile, estimate: Estimate, unit: str) -> str:
+def _time(estimate: Estimate, unit: str) -> str:
     if estimate.seconds is None:
         return "until somebody stops it: no limit of trials, steps or seconds"
     if estimate.steps is None:
         return f"{text.duration(estimate.seconds)}, the limit"
-    what = f"{text.count(estimate.steps, unit)} on {text.count(spec.workers, 'workers')}"
+    what = f"{text.count(estimate.steps, unit)} on {text.count(estimate.workers, 'workers')}"
     return f"at most about {text.duration(estimate.seconds)} for {what}"
 
 

@@ -13,7 +13,7 @@ import click
 
 from tunewell.cli import words
 from tunewell.cli.objective import Target, declined, target_of
-from tunewell.cli.opening import chosen, default_store, handed_on
+from tunewell.cli.opening import chosen, default_store, handed_on, store_words
 from tunewell.errors import ObjectiveError, StudyError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ STORE = "Where the study is kept; else the file says, or TUNEWELL_STORE, or it i
 
 def _options(function: F) -> F:
     """What run and resume have in common."""
-    for option in (
+    options = (
         click.option("--store", metavar="FILE|URL", help=STORE),
         click.option("--name", help="The name of the study, in place of the file's."),
         click.option("--objective", metavar="FILE.py:NAME", help="The function to tune, in place of the study file's."),
@@ -39,7 +39,8 @@ def _options(function: F) -> F:
         words.as_json,
         click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors."),
         words.verbose,
-    ):
+    )
+    for option in reversed(options):
         function = option(function)
     return function
 
@@ -48,7 +49,7 @@ def _options(function: F) -> F:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--trials", type=click.IntRange(0), help="How many trials at most.")
 @click.option("--seed", type=click.IntRange(0), help="The seed of all that is random.")
-@click.option("--method", metavar="NAME|JSON", help='Random, or {"method": "Take", "n": 20, "of": {"method": "Random"}}.')
+@click.option("--method", metavar="NAME|JSON", help='Random, or {"method": "Grid", "levels": 3}.')
 @click.option("--dry-run", is_flag=True, help="Train one default trial, keep nothing, and estimate the rest.")
 @click.option("--steps", type=click.IntRange(1), help="With --dry-run: train so many steps of it.")
 @_options
@@ -61,8 +62,8 @@ def run(file: Path, steps: int | None, dry_run: bool, **given: Any) -> int:
 
     spec = _overridden(read(file), **{key: given[key] for key in ("name", "trials", "seed", "method", "workers")})
     target = target_of(given["objective"], given["command"], file=spec, path=file)
-    _check_placeholders(target, spec)
-    if not target.confirm(file, given["yes"]):
+    _check(target, spec)
+    if not target.confirm(str(file), given["yes"]):
         return declined()
     objective = target.load()
     if dry_run:
@@ -81,8 +82,8 @@ def run(file: Path, steps: int | None, dry_run: bool, **given: Any) -> int:
 def resume(what: str | None, **given: Any) -> int:
     """Go on with a study that was stopped, or whose budget was raised.
 
-    With the study file, or with the name of the study and --objective (or --command): the log never names code to run, so
-    that opening somebody's study cannot run theirs. All other settings are those of the log.
+    With the study file, or with the name of the study and --objective (or --command): the log never names code to run,
+    so that opening somebody's study cannot run theirs. All other settings are those of the log.
     """
     spec = _file_of(what)
     if spec is None and not (given["objective"] or given["command"]):
@@ -91,11 +92,13 @@ def resume(what: str | None, **given: Any) -> int:
             hint="Resume with the study file, or add --objective train.py:train (or --command)",
         )
     target = target_of(given["objective"], given["command"], file=spec, path=spec.path if spec else None)
-    name = given["name"] or (spec.name if spec else what)
-    study = _reopened(spec, where_of(spec, given), name)
-    if not target.confirm(spec.path if spec else Path(study.name), given["yes"]):
+    if not target.confirm(str(what), given["yes"]):
         return declined()
-    return Session(study, spec, given, what).work(target.load())
+    objective = target.load()
+    study = _reopened(where_of(spec, given), given["name"] or (spec.name if spec else what))
+    if spec is not None and not given["quiet"]:
+        _tell_differences(study, spec)
+    return Session(study, spec, given, what).work(objective)
 
 
 @click.command()
@@ -110,31 +113,33 @@ def demo(quick: bool, workers: int, seeds: int, out: Path) -> None:
     main(out, seeds=seeds, workers=workers, quick=quick)
 
 
-# --- what the file and the command line say -----------------------------------------------------------------------------
+# --- what the file and the command line say ---------------------------------------------------------------------------
 
 
 def _overridden(spec: StudyFile, trials: int | None, method: str | None, **given: Any) -> StudyFile:
     """A study file with what the command line says in its place."""
     import msgspec
 
-    from tunewell.method import from_json
-
     changes = {key: value for key, value in given.items() if value is not None}
     if trials is not None:
         changes["limits"] = msgspec.structs.replace(spec.limits, trials=trials)
     if method is not None:
         changes["method"] = _parsed(method)
-        from_json(changes["method"])
     return msgspec.structs.replace(spec, **changes)
 
 
 def _parsed(method: str) -> Any:
-    if not method.lstrip().startswith("{"):
-        return method
+    """The method as a study file would have it. Raises StudyError where it is none."""
+    from tunewell.method import from_json
+
     try:
-        return json.loads(method)
-    except ValueError as error:
+        data = json.loads(method) if method.lstrip().startswith("{") else method
+        from_json(data)
+    except json.JSONDecodeError as error:
         raise StudyError(f"--method is no JSON: {error}", hint='Write --method \'{"method": "Random"}\'') from None
+    except TypeError as error:
+        raise StudyError(f"--method {method}: {error}") from None
+    return data
 
 
 def where_of(spec: StudyFile | None, given: dict[str, Any]) -> str:
@@ -155,23 +160,28 @@ def _file_of(what: str | None) -> StudyFile | None:
 
 def executor_of(spec: StudyFile | None, objective: Any, workers: int | None = None) -> Executor | None:
     """Worker processes where there is more than one, or settings for them; None: the loop's own choice."""
-    count = workers or (spec.workers if spec is not None else 1)
+    count = workers or (spec.workers if spec is not None else None)
     settings = spec.executor if spec is not None else {}
-    if not settings and count == 1 and callable(objective):
+    if not settings and (count or 1) == 1 and callable(objective):
         return None
     from tunewell.executors.processes import Processes
 
-    return Processes(count, **settings)
+    return Processes(count if settings else count or 1, **settings)
 
 
-def _check_placeholders(target: Target, spec: StudyFile) -> None:
+def _check(target: Target, spec: StudyFile) -> None:
+    """What file and command line say only together: a budget, and placeholders of the space."""
+    from tunewell.study import Limits
+
+    if spec.limits == Limits() and spec.method in (None, "Auto", {"method": "Auto"}):
+        raise StudyError("the study has no budget", hint="Write trials = 50 under [limits], or pass --trials 50")
     if target.command:
         from tunewell.studyfile import check_command
 
         check_command(target.command, spec.space)
 
 
-# --- opening ------------------------------------------------------------------------------------------------------------
+# --- opening ----------------------------------------------------------------------------------------------------------
 
 
 def _begun(spec: StudyFile, where: str, file: Path) -> LiveStudy:
@@ -196,20 +206,17 @@ def _begun(spec: StudyFile, where: str, file: Path) -> LiveStudy:
                 deterministic=spec.deterministic,
             )
         except StudyError as error:
-            hint = f"Go on as its log says: tunewell resume {file}. Begin another one: --name NAME"
+            hint = f"To go on as its log says: tunewell resume {file}; to begin another one: --name NAME"
             raise StudyError(error.message, hint=hint if exists else error.hint) from error
 
 
-def _reopened(spec: StudyFile | None, where: str, name: str | None) -> LiveStudy:
+def _reopened(where: str, name: str | None) -> LiveStudy:
     """A study that exists, with the settings of its log."""
     from tunewell.live import open_study
     from tunewell.stores.address import open_store
 
     with handed_on(open_store(where, create=False)) as store:
-        study = open_study(chosen(store, where, name), store)
-    if spec is not None:
-        _tell_differences(study, spec)
-    return study
+        return open_study(chosen(store, where, name), store)
 
 
 def _tell_differences(study: LiveStudy, spec: StudyFile) -> None:
@@ -230,7 +237,7 @@ def _tell_differences(study: LiveStudy, spec: StudyFile) -> None:
         words.note(f"note: {spec.path} has other {', '.join(names)} than the log, which counts")
 
 
-# --- working ------------------------------------------------------------------------------------------------------------
+# --- working ----------------------------------------------------------------------------------------------------------
 
 
 class Session:
@@ -247,7 +254,9 @@ class Session:
         from tunewell.loop import run as work_on
 
         executor = executor_of(self.spec, objective, self.given["workers"])
-        more = {"retry": self.spec.retry, "save_every": self.spec.save_every} if self.spec is not None else {}
+        more: dict[str, Any] = {}
+        if self.spec is not None:
+            more = {"retry": self.spec.retry, "save_every": self.spec.save_every}
         silent = self.given["as_json"] or self.given["quiet"]
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster that wants its machine back
         try:
@@ -255,22 +264,25 @@ class Session:
                 work_on(self.study, objective, executor=executor, progress=False if silent else None, **more)
                 return self._finish()
         except KeyboardInterrupt:
-            words.note(f"\nstopped; to go on: {shlex.join(self._again())}")
+            kept = where_of(self.spec, self.given) != "memory"
+            words.note(f"\nstopped; to go on: {shlex.join(self._again())}" if kept else "\nstopped; nothing is kept")
             raise
 
     def _again(self) -> list[str]:
         """The command that goes on with this study."""
         given = {name: self.given[name] for name in ("store", "name", "objective", "command", "workers")}
         options = [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
-        return ["tunewell", "resume", *([self.what] if self.what else []), *options, *(["--yes"] if self.given["yes"] else [])]
+        options += ["--yes"] if self.given["yes"] else []
+        return ["tunewell", "resume", *([self.what] if self.what else []), *options]
 
     def _finish(self) -> int:
         best = self.study.best
         if self.given["as_json"]:
             words.print_json(outcome(self.study, best))
         elif not self.given["quiet"]:
-            click.echo(str(best) if best is not None else "no trial has a result that counts")
-            words.note(f"more: {shlex.join(['tunewell', 'show', self.study.name, '--store', where_of(self.spec, self.given)])}")
+            words.say(str(best) if best is not None else "no trial has a result that counts")
+            where = where_of(self.spec, self.given)
+            words.note(f"more: {shlex.join(['tunewell', 'show', self.study.name, *store_words(where)])}")
         return 0 if best is not None else 1
 
 
@@ -287,4 +299,3 @@ def outcome(study: LiveStudy, best: Best | None) -> dict[str, Any]:
         "trials": dict(Counter(trial.status for trial in study.trials)),
         "spent": {name: getattr(used, name) for name in ("trials", "steps", "seconds", "compute_seconds", "cost")},
     }
-

@@ -14,7 +14,7 @@ from tunewell.cli.opening import Unchecked, name_argument, opened, opened_store,
 from tunewell.errors import CheckpointError, StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tunewell.live import LiveStudy
     from tunewell.protocols import Store
@@ -37,7 +37,8 @@ def show(name: str | None, trial: int | None, everything: bool, store: str, as_j
     with opened_store(store) as kept:
         names = kept.studies()
     if trial is None and name is not None and name not in names and name.isdecimal():
-        name, trial = None, int(name)
+        trial = int(name)
+        name = None
     if trial is None and name is None and len(names) != 1:
         return _show_studies(store, as_json)
     with opened(store, name) as study:
@@ -56,7 +57,7 @@ def _show_studies(store: str, as_json: bool) -> None:
         elif kept.studies():
             tables.show(tables.studies_table(_all_of(kept)))
         else:
-            click.echo(f"there is no study in {store}")
+            words.say(f"there is no study in {store}")
 
 
 def _all_of(store: Store) -> Iterator[LiveStudy]:
@@ -91,7 +92,7 @@ def _show_trial(study: LiveStudy, trial: int, as_json: bool) -> None:
 @click.command()
 @name_argument
 @click.option(
-    "--checkpoint", type=click.Path(path_type=Path), metavar="DIR", help="Copy the winner's checkpoint to this new folder."
+    "--checkpoint", type=click.Path(path_type=Path), metavar="DIR", help="Copy the winner's checkpoint to a new folder."
 )
 @store_option
 @words.as_json
@@ -110,9 +111,9 @@ def best(name: str | None, checkpoint: Path | None, store: str, as_json: bool) -
         if as_json:
             words.print_json(found)
         else:
-            click.echo(str(found))
+            words.say(str(found))
             if checkpoint is not None:
-                click.echo(f"its checkpoint: {checkpoint}")
+                words.say(f"its checkpoint: {checkpoint}")
         return 0
 
 
@@ -143,7 +144,7 @@ def _hand_over(found: Best, folder: Path) -> None:
 def verify(name: str | None, store: str, as_json: bool) -> int:
     """Make every decision of a study again, from what it had seen, and compare.
 
-    Exit code 1 where one differs. On another platform than the study's own, floating point may differ in the last digit.
+    Exit code 1 where one differs. On another platform than the study's own, the last digit of a number may differ.
     """
     from tunewell.verify import verify as replay
 
@@ -152,7 +153,7 @@ def verify(name: str | None, store: str, as_json: bool) -> int:
     if as_json:
         words.print_json({"study": study.name, "holds": found.holds, **_fields(found)})
     else:
-        click.echo(str(found))
+        words.say(str(found))
     return 0 if found.holds else 1
 
 
@@ -198,12 +199,9 @@ def plot(name: str | None, output: Path | None, store: str) -> None:
     """Write an HTML page that needs no network: history, curves, parallel coordinates, slices."""
     with opened(store, name) as study:
         path = output or Path(f"{_as_file(study.name)}.html")
-        click.echo(str(study.plot(path)))
+        words.say(str(study.plot(path)))
 
 
 def _as_file(name: str) -> str:
     """A study's name as the name of a file: a name is data, and never leads into another folder."""
     return "".join(c if c.isalnum() or c in " -_.," else "_" for c in name).strip(". ") or "study"
-
-
-__all__: Sequence[str] = ("best", "export", "plot", "show", "verify")

@@ -7,6 +7,7 @@ import logging
 import math
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,7 +35,7 @@ def print_json(value: Any) -> None:
     import msgspec
 
     data = msgspec.to_builtins(value, enc_hook=str, str_keys=True)
-    click.echo(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json.dumps(_finite(data), indent=2, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
@@ -54,13 +55,30 @@ def size(number: float) -> str:
     return f"{number:.3g} TB"
 
 
+def size_of(folder: Path | None) -> int:
+    """The bytes of all files below a folder."""
+    if folder is None:
+        return 0
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def safe(text: str) -> str:
+    """Text without control characters: what a file or a log of a stranger says must not move a terminal's cursor."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def say(text: str) -> None:
+    """Print an answer on stdout."""
+    click.echo(safe(text))
+
+
 def note(text: str) -> None:
     """Tell something beside the answer, on stderr."""
-    click.echo(text, err=True)
+    click.echo(safe(text), err=True)
 
 
 def confirm(question: str, otherwise: TunewellError) -> bool:
     """The answer of the person at the terminal; raises `otherwise` where there is nobody to ask."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise otherwise
-    return click.confirm(question, err=True)
+    return click.confirm(safe(question), err=True)

@@ -162,8 +162,9 @@ class StoreContract:
         store.append("s", OPEN)
         for start in range(0, 4500, 1500):
             store.append("s", *(job(number) for number in range(start, start + 1500)))
+        store.append("s", *(Result(number, "done") for number in range(4500)))
         entries = list(store.read("s"))
-        assert [entry.number for entry in entries] == list(range(1, 4502))
+        assert [entry.number for entry in entries] == list(range(1, 9002))
         assert [entry.event.id for entry in entries if isinstance(entry.event, Job)] == list(range(4500))
 
     def test_large_events(self, store: Store) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from tunewell.events import Failure, Metrics, Result
 from tunewell.protocols import Task
 
-BOOT = "import sys; sys.path[:] = sys.argv[4:]; del sys.argv[4:]; from tunewell.executors.worker import main; main()"
+BOOT = "import sys; sys.path[:] = sys.argv[5:]; del sys.argv[5:]; from tunewell.executors.worker import main; main()"
 """What a worker process runs: with our own sys.path, so that it finds what we would find."""
 
 PIPE_SIZE = 1 << 20
@@ -35,7 +35,9 @@ class Child:
     while the function of a lineage that was let go returns.
     """
 
-    def __init__(self, payload: int, settings: Mapping[str, Any], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, bell: int, payload: int, settings: Mapping[str, Any], environment: Mapping[str, str], log: Path
+    ) -> None:
         self.log = log
         self.task: Task | None = None
         self.held = False
@@ -53,17 +55,17 @@ class Child:
         self._step = 0
         self._saved: str | None = None
         self._said = b""
-        self._start(payload, environment)
+        self._start(bell, payload, environment)
         self.tell(dict(settings))
 
-    def _start(self, payload: int, environment: Mapping[str, str]) -> None:
+    def _start(self, bell: int, payload: int, environment: Mapping[str, str]) -> None:
         control, self.control = os.pipe()
         self.output, output = os.pipe()
         os.set_blocking(self.output, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             with contextlib.suppress(OSError):
                 fcntl.fcntl(self.output, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-        inherited = (control, output, payload)
+        inherited = (control, output, bell, payload)
         try:
             with self.log.open("wb") as log:
                 self.process = subprocess.Popen(
@@ -159,6 +161,8 @@ class Child:
 
     def has_ended(self) -> bool:
         """Whether the process has ended; for systems that do not tell."""
+        if not hasattr(os, "waitid"):
+            return self.process.poll() is not None
         return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     # --- endings -----------------------------------------------------------------------------------------------------

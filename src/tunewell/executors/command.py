@@ -134,7 +134,8 @@ class _Call:
                 raise
         if process.returncode != 0:
             raise CommandFailed(f"{_how(process.returncode)}: {' '.join(self._words)}\n{self._tail()}")
-        self._run._end_with(self._move if any(self._save.iterdir()) else None)
+        if any(self._save.iterdir()):
+            self._run._save_now(self._move)
         return self._final or None
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -44,6 +44,7 @@ class Inline:
     def open(self, objective: Objective, wake: threading.Event | None = None) -> None:
         """Check the objective and call its setup(). `wait` also returns soon after somebody sets `wake`."""
         check(objective)
+        self.close()
         self._objective = objective
         self._wake = wake
         self._function = _function(objective)

@@ -7,6 +7,8 @@ thread, no lock. A **slot** runs one job at a time; beside the process that runs
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import selectors
 import shutil
@@ -112,6 +114,7 @@ class Processes:
             raise StudyError("worker processes need Linux or macOS", hint="Here, tune with workers=1, or in WSL.")
         check(objective)
         data = pickled(objective)
+        self.close()
         self._objective = objective
         self._wake = wake
         self._reuses = self.reuse if self.reuse is not None else objective.setup is not None
@@ -121,7 +124,12 @@ class Processes:
         self._payload.write(data)
         self._payload.flush()
         self._guard = _start_guard()
-        self._selector = selectors.DefaultSelector()
+        self._bell, self._rope = os.pipe()
+        os.set_blocking(self._bell, False)
+        self._alarms = selectors.DefaultSelector()
+        self._voices = selectors.DefaultSelector()
+        for selector in (self._alarms, self._voices):
+            selector.register(self._bell, selectors.EVENT_READ)
         self._outbox = Outbox()
         self._owed: list[Child] = []
         self._kills = Kills()
@@ -150,7 +158,10 @@ class Processes:
             self._dismiss(child)
         self._await_end(children)
         self._slots = []
-        self._selector.close()
+        self._alarms.close()
+        self._voices.close()
+        os.close(self._bell)
+        os.close(self._rope)
         self._payload.close()
         assert self._guard.stdin is not None
         self._guard.stdin.close()
@@ -166,7 +177,7 @@ class Processes:
 
     def _await_end(self, children: list[Child]) -> None:
         while children:
-            self._selector.select(0.02)
+            self._alarms.select(0.02)
             for child in list(children):
                 for _ in child.listen():
                     pass  # nobody commits it any more
@@ -272,13 +283,16 @@ class Processes:
         return self._outbox.take()
 
     def _look(self, seconds: float) -> None:
-        for key, _ in self._selector.select(seconds):
-            slot, child = key.data
-            if child.buried:
-                continue  # in this very round
-            if key.fd == child.exit:
-                self._end(slot, child)
-            else:
+        """Sleep until somebody has something to say. Once there are reports that wait for others, more of them do not
+        wake us: the bell does, and the end of a process."""
+        nothing = self._outbox.deadline == math.inf
+        for key, _ in (self._voices if nothing else self._alarms).select(seconds):
+            if key.fd == self._bell:
+                os.read(self._bell, 4096)
+            elif key.data is not None and key.fd == key.data[1].exit and not key.data[1].buried:
+                self._end(*key.data)
+        for slot in self._slots:
+            for child in list(slot.children()):
                 self._hear(slot, child)
 
     def _acknowledge(self) -> None:
@@ -291,8 +305,8 @@ class Processes:
     def _hear(self, slot: Slot, child: Child) -> None:
         for words in child.listen():
             getattr(self, f"_on_{words[0]}")(slot, child, *words[1:])
-        if child.silent and child.output in self._selector.get_map():
-            self._selector.unregister(child.output)
+        if child.silent and child.output in self._voices.get_map():
+            self._voices.unregister(child.output)  # its end would be news for ever
 
     # --- what workers say --------------------------------------------------------------------------------------------
 
@@ -353,11 +367,12 @@ class Processes:
     def _spawn(self, slot: Slot) -> Child:
         self._spawned += 1
         log = self._folder / f"worker-{self._spawned}.log"
-        child = Child(self._payload.fileno(), self._settings, self._environment(slot), log)
+        child = Child(self._rope, self._payload.fileno(), self._settings, self._environment(slot), log)
         self._tell_guard("+", child)
-        self._selector.register(child.output, selectors.EVENT_READ, (slot, child))
+        self._voices.register(child.output, selectors.EVENT_READ)
         if child.exit is not None:
-            self._selector.register(child.exit, selectors.EVENT_READ, (slot, child))
+            self._voices.register(child.exit, selectors.EVENT_READ, (slot, child))
+            self._alarms.register(child.exit, selectors.EVENT_READ, (slot, child))
         return child
 
     def _environment(self, slot: Slot) -> dict[str, str]:
@@ -402,9 +417,10 @@ class Processes:
 
     def _bury(self, child: Child) -> int:
         if not child.silent:
-            self._selector.unregister(child.output)
+            self._voices.unregister(child.output)
         if child.exit is not None:
-            self._selector.unregister(child.exit)
+            self._voices.unregister(child.exit)
+            self._alarms.unregister(child.exit)
         self._tell_guard("-", child)
         if child in self._owed:
             self._owed.remove(child)
@@ -467,10 +483,8 @@ class Processes:
 
     def _tell_guard(self, sign: str, child: Child) -> None:
         assert self._guard.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # somebody killed it: then orphans end at their next report
             self._guard.stdin.write(f"{sign}{child.process.pid}\n".encode())
-        except BrokenPipeError:  # somebody killed it: a killed executor then leaves its workers until they next report
-            pass
 
 
 def _start_guard() -> subprocess.Popen[bytes]:

@@ -195,11 +195,11 @@ class Run:
             saved = self._offer(save)
         self._link.point(self._step, numbers, saved)
 
-    def _end_with(self, save: Callable[[Path], object] | None) -> None:
-        """The state now is the one to save when the function returns."""
+    def _save_now(self, save: Callable[[Path], object]) -> None:
+        """Write the checkpoint of a function that has made its steps."""
         self._step = self._step if self._reported else self.until
-        self._saved_step = -1
-        self._offered = save
+        if self._folder is not None:
+            self._write(save)
 
     def flush(self) -> None:
         """Return when all reports so far are safe in the store."""
@@ -294,7 +294,7 @@ class Run:
             self._metrics = {**(self._metrics or self._before), **self._answered(answer)}
         if not self._metrics and not self._before:
             raise ObjectiveError(
-                "the training function returned None and reported nothing",
+                f"the training function returned {answer!r:.60} and reported no metric",
                 hint=f"Return the {self._metric}, a mapping of metrics, or call run.report(step, {self._metric}=...).",
             )
         if self._offered is not None and self._folder is not None and self._saved_step < self._step:

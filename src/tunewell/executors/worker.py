@@ -1,4 +1,4 @@
-"""The worker process: `python -m tunewell.executors.worker CONTROL OUTPUT PAYLOAD`, three inherited file descriptors.
+"""The worker process: `python -m tunewell.executors.worker CONTROL OUTPUT BELL PAYLOAD`, four inherited descriptors.
 
 Everything it imports costs every trial, so it imports the standard library only; the function brings what it needs.
 
@@ -6,6 +6,7 @@ Everything it imports costs every trial, so it imports the standard library only
               ["release"], ["ack"]; its end means: stop
     OUTPUT    lines of JSON to the executor: ["ready"], ["broken", why], ["point", step, metrics, saved], ["flush"],
               ["end", ending, held], ["released"]
+    BELL      a byte after each line that the executor must hear at once; all workers share it
     PAYLOAD   a file with the pickled function and setup
 
 SIGTERM raises Released in the training function, at once, or after the checkpoint that is being written.
@@ -38,7 +39,7 @@ ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 class Pipe:
     """The link of a run in a worker process, and all that this process says and hears."""
 
-    def __init__(self, control: int, output: int) -> None:
+    def __init__(self, control: int, output: int, bell: int) -> None:
         self.blocked = 0.0
         self.busy = False
         self.stopping = False
@@ -46,8 +47,9 @@ class Pipe:
         self.forked = False
         self._control = control
         self._output = output
+        self._bell = bell
         self._heard = b""
-        for descriptor in (control, output):
+        for descriptor in (control, output, bell):
             os.set_inheritable(descriptor, False)
         os.register_at_fork(after_in_child=self._detach)
         signal.signal(signal.SIGTERM, self._on_stop)
@@ -57,7 +59,7 @@ class Pipe:
         self.forked = True
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (self._control, self._output):
+        for descriptor in (self._control, self._output, self._bell):
             os.dup2(nothing, descriptor, inheritable=False)
         os.close(nothing)
 
@@ -73,6 +75,8 @@ class Pipe:
         try:
             while data:
                 data = data[os.write(self._output, data) :]
+            if words[0] != "point" or words[3] is not None:
+                os.write(self._bell, b"!")
         except BrokenPipeError:
             end_group()
         finally:
@@ -117,6 +121,7 @@ class Pipe:
 
     def _wait(self) -> list[Any]:
         """The answer of the executor, while this process does nothing else."""
+        self.heed()  # a stop that came while the last line was sent
         began = time.perf_counter()
         words = self.hear()
         self.blocked += time.perf_counter() - began
@@ -201,12 +206,12 @@ def work(pipe: Pipe, payload: int) -> None:
 
 def main() -> None:
     """Work, then leave; KeyboardInterrupt and Released end it without a word."""
-    control, output, payload = (int(word) for word in sys.argv[1:4])
+    control, output, bell, payload = (int(word) for word in sys.argv[1:5])
     del sys.argv[1:]
     faulthandler.enable()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
-    pipe = Pipe(control, output)
+    pipe = Pipe(control, output, bell)
     with contextlib.suppress(Released):
         work(pipe, payload)
 

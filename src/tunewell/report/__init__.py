@@ -1,8 +1,10 @@
 """What people see of a study: figures, one HTML page, tables, exports, live progress.
 
     text.py        numbers, durations and names as short text
+    whole.py       files that are written whole or not at all
     progress.py    `watching(study, progress)`: what the loop shows while it runs; reads no store
     tables.py      rows of trials, rich tables, one trial in detail; CSV, JSON and Parquet
+    axes.py        where an entry's value stands in a figure
     figures.py     plotly figures: history, curves, parallel coordinates, slices, timeline
     page.py        `write_page(study, path)`: all of it in one self-contained HTML file
 

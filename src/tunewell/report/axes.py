@@ -35,7 +35,7 @@ class Axis:
     @property
     def label(self) -> str:
         """The path, for a figure."""
-        return escaped(self.path)
+        return escaped(text.shortened(self.path, 60))
 
     def position(self, value: Any) -> float | None:
         """A number that plotly draws on an axis of this kind; None for a value that this axis does not have."""

@@ -26,7 +26,7 @@ POINTS = 3000
 CURVES = 100
 """At most so many learning curves, of at most `CURVE_POINTS` points each."""
 CURVE_POINTS = 200
-CORDS = 1000
+CORDS = 500
 """At most so many trials in parallel coordinates."""
 BARS = 2000
 """At most so many jobs in the timeline."""
@@ -77,7 +77,7 @@ def curves(study: Study) -> Any:
     drawn = {trial.id: _curve(study, trial, scene.goal.metric) for trial in picked}
     drawn = {trial: points for trial, points in drawn.items() if points[0]}
     if not drawn:
-        return _empty(title, "No trial has reported a curve: they return one value at their end.")
+        return _empty(title, "No trial has reported a curve yet.")
     low, high = scene.range
     traces = [_line(trial, drawn[trial.id], scene) for trial in reversed(picked) if trial.id in drawn]
     if high > low:
@@ -102,10 +102,14 @@ def parallel(study: Study) -> Any:
     if not scene.scored:
         return _empty(title, "No trial has a value yet.")
     picked = scene.picked(scene.scored, CORDS)[::-1]  # the best are drawn last, on top
-    rows = places(study.space, [trial.config for trial in picked])
-    dimensions = [_dimension(axis, [row.get(axis.path) for row in rows]) for axis in axes(study.space)]
+    rows = dict(
+        zip((trial.id for trial in picked), places(study.space, [trial.config for trial in picked]), strict=True)
+    )
+    dimensions = [
+        _dimension(axis, {trial: row.get(axis.path) for trial, row in rows.items()}) for axis in axes(study.space)
+    ]
     values = [trial.value for trial in picked]
-    dimensions.append(_dimension(value_axis(scene.goal.metric, values), values))
+    dimensions.append(_dimension(value_axis(scene.goal.metric, values), dict(zip(rows, values, strict=True))))
     low, high = scene.range
     line = {"color": values, "colorscale": scene.scale, "cmin": low, "cmax": high if high > low else low + 1.0}
     trace = {"type": "parcoords", "line": line, "dimensions": dimensions, "labelangle": -20, "labelside": "top"}
@@ -166,7 +170,7 @@ class Scene:
     @property
     def metric(self) -> str:
         """The name of the metric, for a figure."""
-        return escaped(self.goal.metric)
+        return escaped(text.shortened(self.goal.metric, 40))
 
     @property
     def waiting(self) -> int:
@@ -351,16 +355,19 @@ def _colour_bar(scene: Scene) -> Trace:
     return {"type": "scatter", "mode": "markers", "x": [None], "y": [None], "hoverinfo": "skip", "marker": marker}
 
 
-def _dimension(axis: Axis, values: Sequence[Any]) -> Layout:
+def _dimension(axis: Axis, values: Mapping[int, Any]) -> Layout:
+    """One axis of the parallel coordinates, with the value of each trial by its number."""
     low, high = axis.ends
-    gone = low - 0.12 * (high - low)
-    positions = [axis.straight(value) for value in values]
+    gone, aside = low - 0.12 * (high - low), 0.04 * (high - low)
+    at = {trial: axis.straight(value) for trial, value in values.items()}
     ticks = axis.ticks()
-    if None in positions:
-        ticks, low = [(gone, text.DASH), *ticks], gone
+    if None in at.values():
+        ticks, low = [(gone, text.DASH), *ticks], gone - aside
+    if axis.kind == "options":
+        low, high = low - 0.15, high + 0.15
     return {
         "label": axis.label,
-        "values": [gone if position is None else position for position in positions],
+        "values": [gone + aside * _aside(t) if x is None else _beside(axis, t, x, 0.25) for t, x in at.items()],
         "range": [low, high],
         "tickvals": [at for at, _ in ticks],
         "ticktext": [words for _, words in ticks],
@@ -369,11 +376,12 @@ def _dimension(axis: Axis, values: Sequence[Any]) -> Layout:
 
 def slices_of(scene: Scene, paths: Sequence[str] | None, columns: int) -> Any:
     """`slices` of a scene that is already there."""
-    chosen = [axis for axis in axes(scene.study.space) if paths is None or axis.path in paths]
+    known = axes(scene.study.space)
+    chosen = [axis for axis in known if paths is None or axis.path in paths]
     title = f"Slices: {scene.metric} over each entry"
     if not chosen or not (scene.scored or scene.failed):
         return _empty(title, "No trial has ended yet." if chosen else "The space has no entries that vary.")
-    limit = max(POINTS // len(chosen), 300)
+    limit = max(POINTS // len(known), 300)
     scored, failed = thinned(scene.scored, limit, scene.picked(scene.scored, 20)), thinned(scene.failed, limit)
     columns = min(columns, len(chosen))
     rows = -(-len(chosen) // columns)
@@ -405,9 +413,14 @@ def _slice(scene: Scene, axis: Axis, number: int, scored: Sequence[Trial], faile
     ]
 
 
-def _beside(axis: Axis, trial: int, spot: float) -> float:
-    """Trials of one option are spread, so that they do not hide each other; the same trial always by as much."""
-    return spot + 0.5 * ((trial * 0.618034) % 1.0 - 0.5) if axis.kind == "options" else spot
+def _beside(axis: Axis, trial: int, spot: float, width: float = 0.5) -> float:
+    """Trials of one option are spread, so that they do not hide each other."""
+    return spot + width * _aside(trial) if axis.kind == "options" else spot
+
+
+def _aside(trial: int) -> float:
+    """From -0.5 to 0.5, evenly filled by successive trials and always the same for one: the golden section."""
+    return (trial * 0.618034) % 1.0 - 0.5
 
 
 def _spot(number: int, columns: int, rows: int) -> tuple[list[float], list[float]]:

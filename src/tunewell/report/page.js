@@ -2,6 +2,7 @@
 // Draws the figures in the colours of the reader's theme, one after the other; sorts the table of trials.
 
 const figures = JSON.parse(document.getElementById("figures").textContent);
+const hasWebGL = document.createElement("canvas").getContext("webgl") !== null;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function themed(layout) {
@@ -19,7 +20,13 @@ function themed(layout) {
 
 function draw(box) {
   const { data, layout } = figures[Number(box.id.slice("figure-".length))];
-  const margin = { l: 60, r: 16, t: 34, b: 44, ...(data.some((trace) => trace.type === "parcoords") ? layout.margin : {}) };
+  const isParallel = data.some((trace) => trace.type === "parcoords");
+  if (isParallel && !hasWebGL) {
+    box.textContent = "This browser does not offer WebGL, which parallel coordinates are drawn with.";
+    box.style = "";
+    return;
+  }
+  const margin = { l: 60, r: 16, t: 34, b: 44, ...(isParallel ? layout.margin : {}) };
   const settings = {
     responsive: true, displaylogo: false, displayModeBar: box.closest(".small") || innerWidth < 600 ? false : "hover",
     // The study stays on this machine: no button sends it to anybody's cloud.

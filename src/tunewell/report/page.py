@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,9 +38,9 @@ def write_page(study: Study, path: str | Path) -> Path:
 def page(study: Study) -> str:
     """The whole page as text."""
     scene = Scene.of(study)
-    drawings = [*_drawings(scene)]
-    body = "\n".join([_header(study, scene), _best(study), *_sections(drawings), _trials(scene), _footer(study)])
-    return _document(study.name, body, [figure for _, _, group in drawings for figure in group])
+    parts = _parts(scene)
+    body = "\n".join([_header(study, scene), _best(study), *_sections(parts), _trials(scene), _footer(study)])
+    return _document(study.name, body, [figure for part in parts for figure in part.figures if _is_drawn(figure)])
 
 
 # --- the document -----------------------------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ def _best(study: Study) -> str:
     best = study.best
     if best is None:
         return _section(
-            "Best config", "", _tag("p", "No trial has reached the last step and kept every constraint yet.")
+            "Best config", "", _tag("p", "None yet: no trial has reached the last step and kept every constraint.")
         )
     config = "".join(
         _tag("tr", _tag("th", _escape(name), scope="row") + _tag("td", _escape(_exact(value))))
@@ -180,36 +182,52 @@ def _how(best: Best) -> str:
 
 # --- figures ----------------------------------------------------------------------------------------------------------
 
-Drawing = tuple[str, str, list[Any]]
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the page that holds figures."""
+
+    title: str
+    note: str
+    figures: list[Any]
+
+    @classmethod
+    def of(cls, drawn: list[Any], note: str = "") -> Part:
+        """Title and note are those of the first figure."""
+        title = drawn[0].layout.title
+        return cls(html.unescape(title.text), note + html.unescape(title.subtitle.text or ""), drawn)
 
 
-def _drawings(scene: Scene) -> Iterator[Drawing]:
-    """Title, note and figures of each section."""
-    study = scene.study
-    for draw in (figures.history, figures.curves, figures.parallel):
-        yield _drawing([draw(study)])
-    paths = [axis.path for axis in axes(study.space)]
-    slices = [figures.slices_of(scene, [path], 1) for path in paths[:SLICES]] or [figures.slices_of(scene, None, 1)]
-    title, note, group = _drawing(slices)
-    left_out = f"The first {SLICES} of {len(paths)} entries. " if len(paths) > SLICES else ""
-    yield title, left_out + note, group
-    yield _drawing([figures.timeline(study)])
+def _parts(scene: Scene) -> list[Part]:
+    drawn = [draw(scene.study) for draw in (figures.history, figures.curves, figures.parallel, figures.timeline)]
+    *first, last = [Part.of([figure]) for figure in drawn]
+    return [*first, _slices(scene), last]
 
 
-def _drawing(group: list[Any]) -> Drawing:
-    title = group[0].layout.title
-    return html.unescape(title.text), html.unescape(title.subtitle.text or ""), group
+def _slices(scene: Scene) -> Part:
+    """A figure for each entry, so that a narrow screen can put them below each other."""
+    paths = [axis.path for axis in axes(scene.study.space)]
+    if not paths or not (scene.scored or scene.failed):
+        return Part.of([figures.slices_of(scene, None, 1)])
+    note = f"The first {SLICES} of {len(paths)} entries. " if len(paths) > SLICES else ""
+    return Part.of([figures.slices_of(scene, [path], 1) for path in paths[:SLICES]], note)
 
 
-def _sections(drawings: Iterable[Drawing]) -> Iterator[str]:
-    number = 0
-    for title, note, group in drawings:
-        boxes = []
-        for figure in group:
-            boxes.append(_box(number, figure))
-            number += 1
+def _is_drawn(figure: Any) -> bool:
+    """Whether a figure is more than a sentence that says why it is empty."""
+    return not figure.layout.annotations
+
+
+def _sections(parts: Iterable[Part]) -> Iterator[str]:
+    numbers = itertools.count()
+    for part in parts:
+        boxes = [_box(next(numbers), figure) if _is_drawn(figure) else _sentence(figure) for figure in part.figures]
         inner = "".join(boxes)
-        yield _section(title, note, inner if len(boxes) == 1 else _tag("div", inner, class_="small"))
+        yield _section(part.title, part.note, inner if len(boxes) == 1 else _tag("div", inner, class_="small"))
+
+
+def _sentence(figure: Any) -> str:
+    return _tag("p", _escape(figure.layout.annotations[0].text), class_="note")
 
 
 def _box(number: int, figure: Any) -> str:
@@ -230,10 +248,10 @@ def _section(title: str, note: str, inner: str) -> str:
 
 def _trials(scene: Scene) -> str:
     if not scene.trials:
-        return _section("Trials", "", _tag("p", "None yet."))
-    rest = [trial for trial in scene.trials if trial not in scene.scored] if len(scene.trials) <= ROWS else scene.failed
-    ranked = [*sorted(scene.scored, key=lambda trial: scene.goal.loss(trial.value)), *rest]
-    shown = ranked[:ROWS]
+        return _section("Trials", "", _tag("p", "None yet.", class_="note"))
+    scored = {trial.id for trial in scene.scored}
+    ranked = sorted(scene.scored, key=lambda trial: scene.goal.loss(trial.value))
+    shown = [*ranked, *(trial for trial in scene.trials if trial.id not in scored)][:ROWS]
     note = (
         f"The best {len(shown):,} of {len(scene.trials):,} trials; `tunewell export` writes all."
         if len(shown) < len(scene.trials)

@@ -290,7 +290,7 @@ def _plain(words: str) -> Any:
 
 
 def show(what: Any, file: TextIO | None = None) -> None:
-    """Print to stdout or `file`: as wide as the terminal; elsewhere as wide as the tables need, so that nothing is cut."""
+    """Print to stdout or `file`: as wide as a terminal is; elsewhere as wide as needed, so that nothing is cut."""
     from rich.console import Console
 
     console = Console(file=file, highlight=False)

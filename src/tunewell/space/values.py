@@ -42,6 +42,8 @@ def copied(value: Any) -> Any:
 
 def plain_key(value: Any) -> Any:
     """The key of a value from outside; what JSON cannot hold gets a key that equals nothing."""
+    if type(value) is str:
+        return value
     try:
         found = key(plain(value))
         hash(found)
@@ -68,6 +70,8 @@ def check_json(value: Any) -> None:
 
 def finite(value: Any, what: str) -> float:
     """A finite float from a number of any kind; SpaceError which calls it `what`."""
+    if type(value) is float and math.isfinite(value):  # the common case first: each job is checked
+        return value
     number = value.item() if isinstance(value, np.generic) else value
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise SpaceError(f"{what} {number!r} is not a number")
@@ -78,6 +82,8 @@ def finite(value: Any, what: str) -> float:
 
 def whole(value: Any, what: str) -> int:
     """An int from an integer of any kind; SpaceError which calls it `what`."""
+    if type(value) is int:
+        return value
     number = value.item() if isinstance(value, np.generic) else value
     if isinstance(number, bool) or not isinstance(number, int):
         raise SpaceError(f"{what} {number!r} is not an integer")

@@ -233,12 +233,13 @@ class Space:
         return level
 
     @cached_property
-    def _names(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
+        """The names that may stand in a config, those of every branch included."""
         return frozenset(node.name for node in tree.walk(self._level))
 
     @cached_property
     def _rules(self) -> tuple[Constraint, ...]:
-        return tuple(Constraint(name, rule, self._names) for name, rule in self.constraints.items())
+        return tuple(Constraint(name, rule, self.names) for name, rule in self.constraints.items())
 
     @cached_property
     def _width(self) -> int:
@@ -279,7 +280,7 @@ class Space:
         if not isinstance(config, Mapping):
             raise SpaceError(f"a config is a mapping from name to value, not {config!r}")
         for name in config:
-            if name not in self._names:
+            if name not in self.names:
                 raise tree.stranger(self._level, name)
         found = tree.read(self._level, config, missing)
         for name in config:

@@ -179,9 +179,9 @@ class Database:
     def open(self, *, create: bool) -> None:
         """Make sure that the tables are there and of this version; make them where there is nothing and `create`."""
         found = self._patiently(self._found)
-        if found is None and not create:
-            raise StoreError(f"{self.shown} holds no studies yet", hint="Look whether the place is the right one.")
         if found is None:
+            if not create:
+                raise self._empty()
             self.prepare()
             self.transact(self._make)
         elif found < VERSION:
@@ -189,6 +189,9 @@ class Database:
                 f"{self.shown} was written by an older tunewell (tables {found or 'of no version'}, now {VERSION})",
                 hint=f"Run `tunewell upgrade {self.shown}` while nobody works on it; its studies stay as they are.",
             )
+
+    def _empty(self) -> StoreError:
+        return StoreError(f"{self.shown} holds no studies yet", hint="Look whether the place is the right one.")
 
     def _found(self) -> str | None:
         with self.connected() as connection:
@@ -227,7 +230,8 @@ class Database:
         """Bring the tables of an older tunewell to this version, in one transaction."""
         from tunewell.stores.migrations.run import upgrade  # Alembic takes half a second to import
 
-        self._patiently(self._found)
+        if self._patiently(self._found) is None:
+            raise self._empty()
         self.transact(upgrade)
 
 

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import weakref
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,8 @@ class _Log:
     """One study. Events lie there as text, so that no reader can change what another one reads."""
 
     token: str = field(default_factory=lambda: secrets.token_hex(8))
-    rows: list[tuple[float, Row]] = field(default_factory=list)
+    times: array[float] = field(default_factory=lambda: array("d"))
+    rows: list[Row] = field(default_factory=list)
     jobs: int = 0
     ended: set[int] = field(default_factory=set)
     leases: dict[int, Lease] = field(default_factory=dict)
@@ -63,21 +65,23 @@ class MemoryStore:
     def append(self, study: str, *events: Event) -> Sequence[Entry]:
         """Commit `events` together, or none; returns them numbered."""
         rows = [encode(event) for event in events]
+        if not events:
+            return []
+        if is_opening(events[0]):
+            check_name(study)
+        check_opening(study, events)
         with self._lock:
-            if not events:
-                return []
-            log = self._open(study, events) if is_opening(events[0]) else self._log(study)
-            jobs = self._check(study, log, events)
-            now = time.time()
-            first = len(log.rows) + 1
-            log.jobs = jobs
-            log.ended.update(event.job for event in events if isinstance(event, Result))
-            log.rows.extend((now, row) for row in rows)
+            log = self._open(study) if is_opening(events[0]) else self._log(study)
+            ending = [event.job for event in events if isinstance(event, Result)]
+            log.jobs = self._check(study, log, events, ending)
+            now, first = time.time(), len(log.rows) + 1
+            log.ended.update(ending)
+            log.times.extend([now] * len(rows))
+            log.rows += rows
             self._logs[study] = log
-        return [Entry(first + i, now, decode(row.kind, row.body)) for i, row in enumerate(rows)]
+        return [Entry(number, now, decode(row.kind, row.body)) for number, row in enumerate(rows, first)]
 
-    def _open(self, study: str, events: Sequence[Event]) -> _Log:
-        check_name(study)
+    def _open(self, study: str) -> _Log:
         if study in self._logs:
             raise taken(study)
         return _Log()
@@ -87,14 +91,12 @@ class MemoryStore:
             raise missing(study)
         return self._logs[study]
 
-    def _check(self, study: str, log: _Log, events: Sequence[Event]) -> int:
-        """How many jobs the log will have; raises where `events` do not fit."""
-        check_opening(study, events)
+    def _check(self, study: str, log: _Log, events: Sequence[Event], ending: Sequence[int]) -> int:
+        """How many jobs the log will have; raises where `events` do not fit. `ending`: the jobs that get a Result."""
         jobs = count_jobs(study, events, log.jobs)
-        spoken = attempts_of(events)
-        check_attempts(study, spoken, {job: log.leases.get(job, NONE).attempt for job in spoken})
-        ending = [event.job for event in events if isinstance(event, Result)]
-        if len(set(ending)) < len(ending) or not log.ended.isdisjoint(ending):
+        if spoken := attempts_of(events):
+            check_attempts(study, spoken, {job: log.leases.get(job, NONE).attempt for job in spoken})
+        if ending and (len(set(ending)) < len(ending) or not log.ended.isdisjoint(ending)):
             raise has_result(study, ending)
         return jobs
 
@@ -103,7 +105,7 @@ class MemoryStore:
         log = self._logs.get(study) or _Log()
         number = max(after, 0)
         while number < len(log.rows):
-            when, row = log.rows[number]
+            when, row = log.times[number], log.rows[number]
             number += 1
             yield Entry(number, when, decode(row.kind, row.body))
 

@@ -29,7 +29,11 @@ class Postgresql(Database):
 
     def __init__(self, url: sa.URL) -> None:
         try:
-            super().__init__(_shown(url), url.set(drivername="postgresql+psycopg"))
+            super().__init__(
+                _shown(url),
+                url.set(drivername="postgresql+psycopg"),
+                connect_args={"fallback_application_name": "tunewell"},
+            )
         except ImportError as error:
             raise MissingExtra(
                 "PostgreSQL needs psycopg, which is not installed", hint='pip install "tunewell[postgres]"'
@@ -50,7 +54,7 @@ class Postgresql(Database):
             if state.startswith(prefix):
                 return StoreError(f"{self.shown}: {what} ({said[0]})", hint=hint)
         if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
-            hint = "Is the server running, and the address right?"
+            hint = "Does the server run? Are the address, the user and the password right?"
             return StoreError(f"{self.shown}: no connection ({said[0]})", hint=hint)
         return StoreError(f"{self.shown}: {said[0]}", hint="The server's log may say more.")
 

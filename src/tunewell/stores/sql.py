@@ -35,7 +35,7 @@ from tunewell.stores.sql_leases import SqlLeases, locked
 from tunewell.stores.sqlite import Durability, Sqlite
 
 CHUNK = 2000
-"""How many events a reader fetches at once."""
+"""How many events a reader fetches at once, and how many values a statement takes."""
 
 # The row of the study comes first in every writing transaction: whoever has counted it up holds it until the commit,
 # so that numbers are contiguous and in commit order.
@@ -123,7 +123,11 @@ class SqlStore:
     ) -> None:
         self._database = _database(where, durability)
         self._files = _files(self._database) if files is None else Path(files).expanduser().absolute()
-        self._database.open(create=create)
+        try:
+            self._database.open(create=create)
+        except BaseException:
+            self._database.close()
+            raise
         self.leases: Leases = SqlLeases(self._database)
 
     @classmethod
@@ -155,8 +159,7 @@ class SqlStore:
         _check_format(batch.study, counted.version)
         count_jobs(batch.study, batch.events, counted.jobs - batch.started)
         if spoken := attempts_of(batch.events):
-            newest = connection.execute(_ATTEMPTS, {"id": counted.id, "jobs": list(spoken)})
-            check_attempts(batch.study, spoken, {row.job: row.attempt for row in newest})
+            check_attempts(batch.study, spoken, _newest(connection, counted.id, list(spoken)))
         batch.number(counted.id, counted.last, counted.now)
         try:
             connection.execute(_ADD, batch.rows)
@@ -255,6 +258,13 @@ class SqlStore:
 
 def _entry(number: int, time: float, kind: str, body: str) -> Entry:
     return Entry(number, time, decode(kind, body))
+
+
+def _newest(connection: sa.Connection, study: int, jobs: Sequence[int]) -> dict[int, int]:
+    """The newest attempt claimed of each job, asked in portions, for a statement takes only so many values."""
+    parts = (jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK))
+    asked = (connection.execute(_ATTEMPTS, {"id": study, "jobs": part}) for part in parts)
+    return {row.job: row.attempt for rows in asked for row in rows}
 
 
 def _exists(connection: sa.Connection, study: str) -> bool | None:

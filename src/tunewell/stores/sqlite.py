@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -42,11 +43,7 @@ class Sqlite(Database):
     def __init__(self, path: Path, durability: Durability) -> None:
         self.path = path.expanduser().absolute()
         self._synchronous = {"kill": "NORMAL", "full": "FULL"}[durability]
-        super().__init__(str(path), sa.URL.create("sqlite"), creator=self._file)
-
-    def _file(self) -> sqlite3.Connection:
-        # No thread check: a connection goes to one thread at a time, which `connected` sees to.
-        return sqlite3.connect(self.path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        super().__init__(str(path), sa.URL.create("sqlite"), creator=partial(_connect, self.path))
 
     def greet(self, connection: sa.Connection) -> None:
         """Set what SQLite keeps for a connection and not in the file."""
@@ -61,6 +58,11 @@ class Sqlite(Database):
         """Make sure that this is a file of ours, or make it."""
         self._check_path(create)
         super().open(create=create)
+
+    def upgrade(self) -> None:
+        """Bring a file of an older tunewell to this version."""
+        self._check_path(create=False)
+        super().upgrade()
 
     def _check_path(self, create: bool) -> None:
         if self.path.is_dir():
@@ -108,6 +110,11 @@ class Sqlite(Database):
 
     def _is_full(self) -> bool:
         return shutil.disk_usage(self.path.parent).free < 1 << 20
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # No thread check: a connection goes to one thread at a time, which `connected` sees to.
+    return sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
 
 
 def _name(error: DBAPIError) -> str:

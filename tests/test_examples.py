@@ -1,0 +1,66 @@
+"""The examples run as they stand, at small size, each in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+SMALL = {
+    "sklearn_pipeline.py": ["4"],
+    "digits_mlp.py": ["4", "3"],
+    "own_loop.py": ["6"],
+    "several_processes.py": ["12"],
+}
+"""The arguments of each example that make it quick."""
+
+
+def run(command: Sequence[str], folder: Path) -> str:
+    """What a command prints; it has to end with 0 and without a warning."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *command],
+        check=False,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_example_runs(name: str, tmp_path: Path) -> None:
+    assert "trial " in run([str(EXAMPLES / name), *SMALL[name]], tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("awk") is None, reason="there is no awk here")
+def test_any_language(tmp_path: Path) -> None:
+    folder = tmp_path / "any_language"
+    shutil.copytree(EXAMPLES / "any_language", folder)
+    printed = run(["-m", "tunewell", "run", "study.toml", "--trials", "3", "--yes"], folder)
+    assert "error = " in printed
+
+
+def test_no_example_is_left_out() -> None:
+    found = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "__"))}
+    assert found == {*SMALL, "any_language"}
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted(EXAMPLES.glob("*.py")), EXAMPLES / "any_language" / "study.toml"], ids=lambda path: path.name
+)
+def test_header_says_what_it_shows(path: Path) -> None:
+    """Three lines: what it is, what it shows, how long it takes and how to start it."""
+    head = path.read_text().splitlines()[:3]
+    assert "Shows" in head[1]
+    assert "second" in head[2]
+    assert "python " in head[2] or "tunewell " in head[2]
