@@ -54,9 +54,7 @@ def main(trials=40):
     study = tw.open_study(store=store)
     sessions = [event for event in study.events if isinstance(event, tw.Act) and event.what == "enter"]
     again = sum(result.attempt > 1 for result in study.results.values())
-    print(
-        f"{len(sessions)} processes, {len(study.jobs)} jobs, {len(study.results)} results, {again} from a second attempt"
-    )
+    print(f"{len(sessions)} processes, {len(study.jobs)} jobs, {len(study.results)} results, {again} run a second time")
     assert len(study.jobs) == len(study.results) == trials
     print(tw.verify(study))
     print(study.best)

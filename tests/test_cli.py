@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "train.py").write_text(TRAIN)
     (tmp_path / "study.toml").write_text(STUDY)
     return tmp_path
+
+
+@pytest.fixture
+def forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same folder, for a test that runs objectives in this process: their modules are forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    yield folder
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(folder)):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -303,15 +315,10 @@ OBJECTIVES = [
 
 
 @pytest.mark.parametrize(("objective", "message", "hint"), OBJECTIVES, ids=[case[0] for case in OBJECTIVES])
-def test_objectives_that_cannot_be(
-    folder: Path, say: Any, monkeypatch: pytest.MonkeyPatch, objective: str, message: str, hint: str
-) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    (folder / "broken.py").write_text("# first\n1 / 0\n")
-    (folder / "syntax.py").write_text("def train(run:\n")
-    (folder / "study.toml").write_text(STUDY.replace("workers = 2", "workers = 1"))
+def test_objectives_that_cannot_be(forgotten: Path, say: Any, objective: str, message: str, hint: str) -> None:
+    (forgotten / "broken.py").write_text("# first\n1 / 0\n")
+    (forgotten / "syntax.py").write_text("def train(run:\n")
+    (forgotten / "study.toml").write_text(STUDY.replace("workers = 2", "workers = 1"))
     said = say("run", "study.toml", "--objective", objective, "--quiet", code=2)
     assert said.err.startswith("error: ")
     assert message in said.err

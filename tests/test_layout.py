@@ -1,4 +1,4 @@
-"""A file imports only what stands above it: in the list of docs/design.md, and inside a folder in the list that opens it."""
+"""A file imports only what stands above it: in the list of docs/design.md, and in that of its own folder."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tunewell.executors.run import Run
     from tunewell.executors.simulated import Simulated
     from tunewell.honest.vault import Rows, Sealed, Split
-    from tunewell.live import LiveStudy, open_store, open_study
+    from tunewell.live import LiveStudy, open_study
     from tunewell.loop import run, tune
     from tunewell.method import Method, cite
     from tunewell.methods.auto import Auto
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Space,
         Weights,
     )
+    from tunewell.stores.address import open_store
     from tunewell.stores.memory import MemoryStore
     from tunewell.stores.sql import SqlStore
     from tunewell.study import Act, Best, Goal, Job, Limits, Report, Result, Steps, Study, Trial
@@ -71,7 +72,7 @@ _HOMES = {
     "tunewell.executors.run": "Run",
     "tunewell.executors.simulated": "Simulated",
     "tunewell.honest.vault": "Rows Sealed Split",
-    "tunewell.live": "LiveStudy open_store open_study",
+    "tunewell.live": "LiveStudy open_study",
     "tunewell.loop": "run tune",
     "tunewell.method": "Method cite",
     "tunewell.methods.auto": "Auto",
@@ -81,6 +82,7 @@ _HOMES = {
     "tunewell.methods.random": "Random",
     "tunewell.methods.zoom": "Zoom",
     "tunewell.space": "Choice Constant Float Int LogNormal Normal Ordinal Quantiles Space Weights",
+    "tunewell.stores.address": "open_store",
     "tunewell.stores.memory": "MemoryStore",
     "tunewell.stores.sql": "SqlStore",
     "tunewell.study": "Act Best Goal Job Limits Report Result Steps Study Trial",

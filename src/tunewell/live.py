@@ -17,7 +17,7 @@ import numpy as np
 from tunewell import budget
 from tunewell.errors import Conflict, StudyError, Unsupported
 from tunewell.honest.vault import Sealed, Split, unseal
-from tunewell.method import Method, from_json, load, to_json
+from tunewell.method import Method, from_json, to_json
 from tunewell.order import ordered, waits_for
 from tunewell.owner import new_owner
 from tunewell.protocols import Store
@@ -28,17 +28,6 @@ log = logging.getLogger("tunewell")
 
 LEASE = 10.0
 """Seconds after which the jobs of a coordinator that no longer renews its leases go to another."""
-
-
-def open_store(where: Any) -> Store:
-    """The store behind a path, a database URL, None (memory) or a store itself."""
-    if where is not None and not isinstance(where, str | Path):
-        store: Store = where
-        return store
-    text = str(where) if where is not None else "memory"
-    kind = "memory" if text == "memory" else "postgresql" if text.startswith("postgres") else "sqlite"
-    made: Store = load("tunewell.stores", kind)(*([] if kind == "memory" else [text]))
-    return made
 
 
 class LiveStudy(Study):
@@ -413,6 +402,8 @@ def open_study(
     """
     constraints = space.constraints if isinstance(space, Space) else {}
     predicates = {key: value for key, value in constraints.items() if callable(value)}
+    from tunewell.stores.address import open_store
+
     study = LiveStudy(open_store(store), name, predicates)
     study.refresh()
     goals = goals_of(minimize, maximize, at_most or {})

@@ -235,7 +235,7 @@ def _check_command(source: Source, given: Mapping[str, Any]) -> None:
 def check_command(command: Sequence[str], space: Space) -> None:
     """Raise ObjectiveError where a command has a placeholder that is no entry of the space."""
     try:
-        commands.check_command(command, space._names)
+        commands.check_command(command, space.names)
     except ObjectiveError as error:
         message, _, hint = error.message.partition("\n")
         raise ObjectiveError(message, hint=error.hint or hint) from None

@@ -16,7 +16,7 @@ from tunewell.events import Act, Job, Result
 from tunewell.stores import tables
 from tunewell.stores.sql import SqlStore
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]  # one server for all
+pytestmark = pytest.mark.postgres
 
 
 class TestSqlStore(StoreContract):

@@ -25,7 +25,7 @@ def noise_of_replicates(groups: Sequence[Sequence[float]]) -> float | None:
 
 
 def noise_of_curves(curves: Sequence[Sequence[float]]) -> float | None:
-    """The jitter of the last third of a typical curve about its own line; None where no curve is long enough.
+    """The jitter of the last third of a typical curve about its own parabola; None where no curve is long enough.
 
     It sees the noise from step to step, not that from seed to seed: a lower bound. A median over the curves, because
     some still fall steeply and some diverge.
@@ -35,12 +35,12 @@ def noise_of_curves(curves: Sequence[Sequence[float]]) -> float | None:
 
 
 def _jitter(curve: Sequence[float]) -> float | None:
-    """The residual variance of a curve's tail about its line, such that the median over many curves is unbiased."""
-    tail = np.asarray(curve[-max(4, len(curve) // 3) :], dtype=float)
-    if len(tail) < 4 or not np.isfinite(tail).all():
+    """The residual variance of a curve's tail about its parabola, such that the median over many curves is unbiased."""
+    tail = np.asarray(curve[-max(6, len(curve) // 3) :], dtype=float)
+    if len(tail) < 6 or not np.isfinite(tail).all():
         return None
-    at, freedom = np.arange(len(tail)), len(tail) - 2
-    residuals = tail - np.polyval(np.polyfit(at, tail, 1), at)
+    at, freedom = np.linspace(-1, 1, len(tail)), len(tail) - 3
+    residuals = tail - np.polyval(np.polyfit(at, tail, 2), at)
     median_of_chi_squared = (1 - 2 / (9 * freedom)) ** 3  # Wilson & Hilferty 1931, relative to the mean
     return float((residuals**2).sum() / freedom / median_of_chi_squared)
 

@@ -116,7 +116,8 @@ class Sobol(QuasiRandom):
 
         if dimensions > qmc.Sobol.MAXDIM:
             raise Unsupported(
-                f"Sobol's sequence has {qmc.Sobol.MAXDIM} dimensions, the space {dimensions}", hint="Random() has no limit."
+                f"Sobol's sequence has {qmc.Sobol.MAXDIM} dimensions, the space {dimensions}",
+                hint="Random() has no limit.",
             )
         return _forward(qmc.Sobol(dimensions, scramble=self.scramble, seed=np.random.default_rng(seed)), block)
 

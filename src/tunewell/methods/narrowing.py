@@ -1,0 +1,161 @@
+"""Which part of a space the evidence leaves: what `Then` and `Zoom` narrow by.
+
+A `Region` holds, for each coordinate of the unit cube, what is kept of it: (low, high), or for a Choice the numbers of the
+options. The best share of the trials in a region says where its successor lies. An entry is narrowed only where these are
+closer together than as many trials drawn by chance would be (a permutation test), so that an entry which does not matter keeps
+its range; and every new range leaves room beyond the outermost good trial, so that it can also move outward.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tunewell.space import Choice, Dimension, Space
+from tunewell.space.entry import Entry
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Region = tuple[tuple[float, ...], ...]
+
+_PERMUTATIONS = 200
+_CLOSE = 1e-9
+
+
+def whole(space: Space) -> Region:
+    """All of a space."""
+    return tuple(_everything(dimension) for dimension in space.dimensions)
+
+
+def _everything(dimension: Dimension) -> tuple[float, ...]:
+    return tuple(range(dimension.size or 0)) if dimension.kind == "choice" else (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """How to narrow: `top` is the share of trials that count as good, `floor` the least width of a range as a share of the
+    original one, `chance` how probable it may be at most that luck alone put the good trials so close together."""
+
+    top: float = 0.25
+    floor: float = 0.1
+    chance: float = 0.2
+
+    def narrowed(self, space: Space, region: Region, units: Array, losses: Array) -> Region:
+        """The successor of `region`, given all trials: points `(n, d)` of the unit cube of `space`, losses `(n,)`.
+
+        A loss that is not finite is a trial that failed. Without three trials that did not, nothing is narrowed.
+        """
+        if np.isfinite(losses).sum() < 3:
+            return region
+        order = np.argsort(losses, kind="stable")
+        within = _within(space, region, units)
+        within[order[0]] = True
+        ranked = order[within[order]]
+        good = ranked[: max(3, math.ceil(self.top * len(ranked)))]
+        good = good[np.isfinite(losses[good])]
+        return tuple(
+            self._options(dimension.size or 0, kept, column[within], column[good])
+            if dimension.kind == "choice"
+            else self._range(kept, column, column[within], column[good])
+            for dimension, kept, column in zip(space.dimensions, region, units.T)
+        )
+
+    def _options(self, size: int, kept: tuple[float, ...], tried: Array, good: Array) -> tuple[float, ...]:
+        """Drop the options that were tried often enough to have been among the good ones, and never were."""
+        tried, good = _numbers(tried, size), _numbers(good, size)
+        if not len(good):
+            return kept
+        missed = 1 - len(good) / len(tried)
+        return tuple(n for n in kept if n in good or missed ** np.sum(tried == n) > self.chance)
+
+    def _range(self, kept: tuple[float, ...], everywhere: Array, tried: Array, good: Array) -> tuple[float, ...]:
+        """The range of the good trials and a margin; the range as it is where they may be so close by luck."""
+        tried, active = tried[~np.isnan(tried)], good[~np.isnan(good)]
+        if len(active) < 3:
+            return kept
+        best = good[0]
+        low, high = np.quantile(active, (0.05, 0.95))
+        if _chance(tried, len(active), high - low) > self.chance:
+            return _widened(kept, best)
+        low, high = np.fmin(low, best), np.fmax(high, best)
+        least = (high - low) / (len(active) - 1)
+        below, above = everywhere[everywhere < low - _CLOSE], everywhere[everywhere > high + _CLOSE]
+        low -= max(least, (low - max(below, default=-low)) / 2)
+        high += max(least, (min(above, default=2 - high) - high) / 2)
+        return self._at_least(max(low, 0.0), min(high, 1.0))
+
+    def _at_least(self, low: float, high: float) -> tuple[float, float]:
+        """The range, not narrower than the floor."""
+        if high - low >= self.floor:
+            return float(low), float(high)
+        low = min(max((low + high - self.floor) / 2, 0.0), 1.0 - self.floor)
+        return float(low), float(low + self.floor)
+
+
+def _within(space: Space, region: Region, units: Array) -> Array:
+    """Which points lie in a region, `(n,)`; an inactive entry lies anywhere."""
+    found = np.ones(len(units), dtype=bool)
+    for dimension, kept, column in zip(space.dimensions, region, units.T):
+        if dimension.kind == "choice":
+            inside = np.isin(np.floor(column * (dimension.size or 0)), kept)
+        else:
+            inside = (column >= kept[0] - _CLOSE) & (column <= kept[1] + _CLOSE)
+        found &= inside | np.isnan(column)
+    return found
+
+
+def _numbers(column: Array, size: int) -> Array:
+    """The numbers of the options at coordinates, where the entry is active."""
+    return np.floor(column[~np.isnan(column)] * size)
+
+
+def _chance(tried: Array, count: int, width: float) -> float:
+    """The probability that `count` of the values `tried`, drawn at random, lie within no more than `width`."""
+    shuffles = np.random.default_rng(0).random((_PERMUTATIONS, len(tried))).argsort(axis=1)[:, :count]
+    low, high = np.quantile(tried[shuffles], (0.05, 0.95), axis=1)
+    return float(1 + np.sum(high - low <= width + _CLOSE)) / (_PERMUTATIONS + 1)
+
+
+def _widened(kept: tuple[float, ...], best: float) -> tuple[float, ...]:
+    """A range that is kept, moved outward by half its width where the best trial lies on its edge."""
+    low, high = kept
+    room = (high - low) / 2
+    return (
+        max(low - room, 0.0) if best <= low + _CLOSE else low,
+        min(high + room, 1.0) if best >= high - _CLOSE else high,
+    )
+
+
+@lru_cache(maxsize=64)
+def part(space: Space, region: Region) -> Space:
+    """The part of a space that a region leaves."""
+    entries = dict(_entries(space.entries))
+    ranges = {
+        dimension.path: _values(entries[dimension.path], dimension, kept)
+        for dimension, kept in zip(space.dimensions, region)
+        if kept != _everything(dimension)
+    }
+    return space.narrow(ranges) if ranges else space
+
+
+def _entries(entries: Mapping[str, Entry], prefix: str = "") -> Iterator[tuple[str, Entry]]:
+    """Each entry with its path."""
+    for name, entry in entries.items():
+        yield prefix + name, entry
+        for option, branch in entry.branches.items() if isinstance(entry, Choice) else ():
+            yield from _entries(branch, f"{prefix}{name}={option}/")
+
+
+def _values(entry: Entry, dimension: Dimension, kept: tuple[float, ...]) -> list[Any]:
+    """What `Space.narrow` wants for one entry."""
+    size = dimension.size or 0
+    if dimension.kind == "choice":
+        return [entry.axis.at((number + 0.5) / size) for number in kept]
+    if dimension.kind == "ordinal":
+        first, last = int(kept[0] * size), min(int(kept[1] * size), size - 1)
+        return [entry.axis.at((number + 0.5) / size) for number in range(first, last + 1)]
+    return [entry.axis.at(kept[0]), entry.axis.at(kept[1])]

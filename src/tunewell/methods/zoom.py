@@ -1,0 +1,129 @@
+"""A coarse grid, then finer ones where it looked best: how most people tune, done with care."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+
+from tunewell.errors import StudyError
+from tunewell.method import Method
+from tunewell.methods.compose import under
+from tunewell.methods.grid import Grid
+from tunewell.methods.narrowing import Narrowing, Region, part, whole
+from tunewell.space import Config, Space
+from tunewell.study import Event, Job, Result, Study
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Rounds of a method, each in the part of the space that the trials so far leave.
+
+    The first round is `of` in the whole space, the later ones are `then` (`of` again where it is left out). A round ends with its
+    method or after `trials` trials (8 and 2 for each entry where it is left out); `rounds` limits their number. After each
+    round every entry shrinks to the region of the best `top` of the trials in it, never below `floor` of its original range,
+    and only where luck explains no more than with probability `chance` that they are so close together. A range grows outward
+    when the best trial lies on its edge. Where nothing is left to narrow, the next round looks at the whole space again, with a
+    finer grid. Learns from its own trials only.
+    """
+
+    of: Method = field(default_factory=lambda: Grid(levels=3, order="spread"))
+    then: Method | None = None
+    rounds: int | None = None
+    trials: int | None = None
+    top: float = 0.25
+    floor: float = 0.1
+    chance: float = 0.2
+
+    reference: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "trials"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise StudyError(f"Zoom: {name}={value}", hint="At least 1.")
+        for name in ("top", "floor", "chance"):
+            if not 0 < getattr(self, name) <= 1:
+                raise StudyError(f"Zoom: {name}={getattr(self, name)}", hint="A share, above 0 and up to 1.")
+
+    def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
+        """What the method of the present round proposes in its part of the space."""
+        rounds = self._rounds(study)
+        limit = self.trials or 8 + 2 * len(study.space.paths)
+        if rounds.asked < limit:
+            job = self._propose(rounds, study, rng)
+            if job is not None:
+                return job
+        if study.pending() or rounds.number + 1 == self.rounds:
+            return None
+        return self._propose(rounds.next(), study, rng)
+
+    def _rounds(self, study: Study) -> Rounds:
+        space, goals = study.space, study.goals
+        narrowing = Narrowing(self.top, self.floor, self.chance)
+        return study.fold(("zoom", self, space, goals), lambda: Rounds(space, narrowing, whole(space)), _follow)
+
+    def _propose(self, rounds: Rounds, study: Study, rng: np.random.Generator) -> Job | None:
+        method = self.of if rounds.number == 0 or self.then is None else self.then
+        for _ in range(rounds.finer):
+            method = getattr(method, "finer", lambda same=method: same)()
+        job = method.propose(study.part(rounds.number, part(study.space, rounds.region)), rng)
+        return None if job is None else under(rounds.number, job)
+
+
+class Rounds(msgspec.Struct):
+    """Fold state: the present round, its region, and all trials so far.
+
+    `finer` is how many rounds began in the whole space again; `since` the number of trials before the last of these.
+    """
+
+    space: Space
+    narrowing: Narrowing
+    region: Region
+    number: int = 0
+    asked: int = 0
+    finer: int = 0
+    since: int = 0
+    configs: list[Config] = []
+    losses: list[float] = []
+
+    def next(self) -> Rounds:
+        """The round after this one, when all its trials have ended."""
+        region = self._narrowed()
+        again = region == self.region
+        return msgspec.structs.replace(
+            self,
+            region=whole(self.space) if again else region,
+            number=self.number + 1,
+            asked=0,
+            finer=self.finer + again,
+            since=len(self.losses) if again else self.since,
+        )
+
+    def _narrowed(self) -> Region:
+        if not self.losses:
+            return self.region
+        best = min(range(len(self.losses)), key=self.losses.__getitem__)
+        rows = sorted({best, *range(self.since, len(self.losses))})
+        units = self.space.encode_many(self.configs[row] for row in rows)
+        return self.narrowing.narrowed(self.space, self.region, units, np.array([self.losses[row] for row in rows]))
+
+
+def _follow(rounds: Rounds, event: Event, study: Study) -> Rounds:
+    if isinstance(event, Job):
+        if event.tag[0] != rounds.number:
+            rounds = rounds.next()
+        rounds.asked += event.parent is None and event.seed == 0
+    elif isinstance(event, Result) and not _says_nothing(event):
+        rounds.configs.append(study.jobs[event.job].config)
+        rounds.losses.append(study.loss(event.job))
+    return rounds
+
+
+def _says_nothing(result: Result) -> bool:
+    """Whether a result tells nothing of its config: somebody cancelled it, or the machine was lost."""
+    lost = result.error is not None and result.error.kind == "lost"
+    return result.status == "cancelled" or lost
