@@ -1,17 +1,18 @@
 """The figures of the core: what tunewell costs beside the training it drives, and what it keeps when it is killed."""
 
-import importlib.util
 import json
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Row, alternate, ask, ask_peer, cpu_seconds, figure, import_seconds, medians
+from benchmarks.killing import NAMES, Launcher, Report, campaign, joined, together
+from benchmarks.postgres import server
 
 # --- the time of two workers -----------------------------------------------------------------------------------------
 
@@ -41,7 +42,7 @@ def useful(settings: dict[str, Any]) -> float:
 
 
 def ours(program: str, *words: str) -> Any:
-    """What a program of `benchmarks/ours` prints, as JSON; it runs in a process of its own, like the peers' programs."""
+    """What a program of `benchmarks/ours` prints, as JSON; like the peers' programs, it is a process of its own."""
     return ask([sys.executable, "-m", f"benchmarks.ours.{program}", *words])
 
 
@@ -65,7 +66,13 @@ def random_search(quick: bool) -> Iterator[Row]:
             yield Row(mine[key] * 1e6, peer[key] * 1e6, name)
     for clock in ("wall", "cpu"):
         growth = [each[f"10000 {clock}"] / each[f"100 {clock}"] for each in taken]
-        yield Row(*growth, f"random search in memory, a trial, at 10,000 over at 100 trials, {clock}", "<= 1.2", "")
+        yield Row(
+            growth[0],
+            growth[1],
+            f"random search in memory, a trial, at 10,000 over at 100 trials, {clock}",
+            "<= 1.2",
+            "",
+        )
 
 
 def flat(nested: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -129,8 +136,8 @@ def opening(quick: bool) -> Iterator[Row]:
 @figure("import tunewell, beside import numpy", target="<= 1.3 x peer", unit="s")
 def import_time(quick: bool) -> Row:
     """Fresh processes in turns; the interpreter's own start is not counted."""
-    taken = alternate(3 if quick else 11, lambda: import_seconds("tunewell"), lambda: import_seconds("numpy"))
-    return Row(*taken)
+    mine, numpy = alternate(3 if quick else 11, lambda: import_seconds("tunewell"), lambda: import_seconds("numpy"))
+    return Row(mine, numpy)
 
 
 @figure("tunewell --help, CPU", target="<= 250", unit="ms")
@@ -147,36 +154,25 @@ def help_time(quick: bool) -> Row:
 @figure("kill -9", target="<= 0", unit="faults")
 def killed(quick: bool) -> Iterator[Row]:
     """A hundred random moments for each victim, on both stores at the same time."""
-    from benchmarks import killing
-
     moments = 3 if quick else 100
-    for victim in killing.VICTIMS:
-        yield from on_both_stores(
-            f"kill -9 of {killing.NAMES[victim]} at {moments} random moments",
-            lambda launcher, store, folder: killing.campaign(
-                launcher, store, folder, victim=victim, moments=moments, seed=secrets.randbits(32)  # noqa: B023
-            ),
-        )
+    for victim, name in NAMES.items():
+        work = partial(campaign, victim=victim, moments=moments, seed=secrets.randbits(32))
+        yield from on_both_stores(f"kill -9 of {name} at {moments} random moments", work)
 
 
 @figure("8 processes tune one study together, one is killed", target="<= 0", unit="faults")
-def together(quick: bool) -> Iterator[Row]:
+def eight(quick: bool) -> Iterator[Row]:
     """Ten studies on each store."""
-    from benchmarks import killing
-
     rounds = 1 if quick else 10
-    yield from on_both_stores(
-        f"8 processes tune one study together, one is killed, {rounds} times",
-        lambda launcher, store, folder: killing.joined(
-            killing.together(launcher, store, folder, seed=secrets.randbits(32)) for _ in range(rounds)
-        ),
-    )
+
+    def work(launcher: Launcher, store: str, folder: Path) -> Report:
+        return joined([together(launcher, store, folder, seed=secrets.randbits(32)) for _ in range(rounds)])
+
+    yield from on_both_stores(f"8 processes tune one study together, one is killed, {rounds} x", work)
 
 
-def on_both_stores(name: str, work: Any) -> Iterator[Row]:
-    """The faults that `work(launcher, store, folder)` finds on SQLite and on PostgreSQL."""
-    from benchmarks.killing import Launcher
-    from benchmarks.postgres import server
+def on_both_stores(name: str, work: Callable[[Launcher, str, Path], Report]) -> Iterator[Row]:
+    """The faults that `work` finds on SQLite and on PostgreSQL."""
 
     def faults(place: tuple[str, str]) -> Row:
         kind, store = place
@@ -184,10 +180,35 @@ def on_both_stores(name: str, work: Any) -> Iterator[Row]:
             report = work(launcher, store or str(Path(folder) / "tune.db"), Path(folder))
         for fault in report.faults:
             print(f"{name}, {kind}, seed {report.seed}: {fault}", file=sys.stderr)
-        return Row(len(report.faults), name=f"{name}, {kind}", error="; ".join(report.faults)[:300])
+        return Row(len(report.faults), name=f"{name}, {kind}")
 
     with server() as address, ThreadPoolExecutor() as threads:
         yield from threads.map(faults, [("SQLite", ""), ("PostgreSQL", address)])
 
 
 # --- methods ---------------------------------------------------------------------------------------------------------
+
+
+# --- methods ---------------------------------------------------------------------------------------------------------
+
+
+@figure("coarse to fine on the public tasks, beside random search at equal trials", target="<= 1 x peer", unit="regret")
+def coarse_to_fine(quick: bool) -> Iterator[Row]:
+    """Mean regret, 0 the best known value and 1 the median of random search; then the share of runs won, a draw half."""
+    from benchmarks.zoom import public_tasks
+
+    table = public_tasks(quick)
+    for method in ("Zoom(Grid)", "Then(Grid, Sobol)"):
+        for trials, regret in table[method]["regret"].items():
+            yield Row(regret, table["Random"]["regret"][trials], f"{method} against random, regret at {trials} trials")
+            won, name = table[method]["wins"][trials] * 100, f"{method} against random, runs won at {trials} trials"
+            yield Row(won, name=name, target="", unit="%")
+
+
+@figure("Zoom(Grid), an optimum outside of the first narrowing is found again, 100 seeds", target=">= 95", unit="%")
+def planted(quick: bool) -> Iterator[Row]:
+    """For each kind of landscape."""
+    from benchmarks.zoom import planted_optimum
+
+    for kind, share in planted_optimum(quick).items():
+        yield Row(share * 100, name=f"Zoom(Grid) finds an optimum outside of its first narrowing: {kind}")

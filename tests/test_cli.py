@@ -36,6 +36,12 @@ def train(run):
         run.report(step, loss=(weights - 1) ** 2 + 1 / step, cost=0.5 * step, save=save)
 
 
+def hangs(run):
+    pathlib.Path("hanging").touch()
+    for _ in range(6000):
+        time.sleep(0.1)
+
+
 def fails(run):
     raise ValueError("it is broken")
 
@@ -126,7 +132,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The same folder, for a test that runs objectives in this process: their modules are forgotten afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     yield folder
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None)).startswith(str(folder)):
@@ -371,11 +376,10 @@ def test_dry_run_of_an_objective_that_fails(folder: Path) -> None:
 # --- Ctrl-C and resume ------------------------------------------------------------------------------------------------
 
 
-def interrupted(folder: Path, sign: signal.Signals) -> str:
-    """Run the study until its third trial has begun, stop it by a signal, and return what it said."""
-    (folder / "hold").touch()  # the third trial waits for ever
+def interrupted(folder: Path, sign: signal.Signals, until: str, *arguments: str) -> str:
+    """Run the study until there is a file like `until`, stop it by a signal, and return what it said."""
     process = subprocess.Popen(
-        words("run", "study.toml", "--yes"),
+        words("run", "study.toml", *arguments),
         cwd=folder,
         env=environment(),
         stdin=subprocess.DEVNULL,
@@ -384,18 +388,19 @@ def interrupted(folder: Path, sign: signal.Signals) -> str:
         text=True,
         start_new_session=True,
     )
-    while not list(folder.glob("tune.files/*/job-000002/*.log")) and process.poll() is None:
+    while not list(folder.glob(until)) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(sign)
     out, err = process.communicate(timeout=TIMEOUT)
-    (folder / "hold").unlink()
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
     return err
 
 
 def test_interrupt_then_resume(folder: Path, say: Any) -> None:
-    err = interrupted(folder, signal.SIGINT)
+    (folder / "hold").touch()  # the third trial waits for ever
+    err = interrupted(folder, signal.SIGINT, "tune.files/*/job-000002/*.log", "--yes")
+    (folder / "hold").unlink()
     assert "stopped; to go on: tunewell resume study.toml --yes\n" in err
     with tw.open_study("study", folder / "tune.db") as study:
         before = dict(study.results)
@@ -411,7 +416,13 @@ def test_interrupt_then_resume(folder: Path, say: Any) -> None:
 
 
 def test_a_terminated_run_stops_cleanly_too(folder: Path) -> None:
-    assert "tunewell resume study.toml --yes" in interrupted(folder, signal.SIGTERM)
+    """Here with one worker: the training function runs in the process that gets the signal."""
+    arguments = ["--objective", "train.py:hangs", "--workers", "1", "--name", "a b"]
+    err = interrupted(folder, signal.SIGTERM, "hanging", *arguments)
+    assert "to go on: tunewell resume study.toml --name 'a b' --objective train.py:hangs --workers 1\n" in err
+    with tw.open_study("a b", folder / "tune.db") as study:
+        assert (len(study.jobs), len(study.results)) == (1, 0)
+        assert not study.store.leases.owners("a b")
 
 
 def test_resume_needs_to_be_told_what_to_run(done: Path, say: Any) -> None:

@@ -67,6 +67,14 @@ def test_python_runs(page: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, f"{shown(page)}\n{done.stdout}{done.stderr}"
 
 
+def test_contract_of_the_new_method_holds(tmp_path: Path) -> None:
+    """The page for authors of methods promises that its method keeps the laws."""
+    page = ROOT / "docs" / "new-method.md"
+    (tmp_path / "test_page.py").write_text("".join(block.text for block in blocks(page, "python")))
+    done = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py"], tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("page", with_blocks("toml"))
 def test_toml_is_read(page: Path, tmp_path: Path) -> None:
     """Study files by the real parser, which checks every name in them; parts of a pyproject.toml as TOML."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.killing import VICTIMS, Launcher, campaign
+from benchmarks.killing import VICTIMS, Launcher, Report, campaign
 from tests.postgres import postgres_server, postgres_url  # noqa: F401
 
 MOMENTS = 10
@@ -35,12 +35,18 @@ def test_on_sqlite(victim: str, launcher: Launcher, tmp_path: Path, seed: int) -
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("victim", VICTIMS)
-def test_on_postgresql(victim: str, launcher: Launcher, postgres_url: str, tmp_path: Path, seed: int) -> None:
+def test_on_postgresql(
+    victim: str,
+    launcher: Launcher,
+    postgres_url: str,  # noqa: F811
+    tmp_path: Path,
+    seed: int,
+) -> None:
     report = campaign(launcher, postgres_url, tmp_path, victim=victim, moments=MOMENTS, seed=seed)
     check(report)
 
 
-def check(report: object) -> None:
+def check(report: Report) -> None:
     print(report)
     assert not report.faults, report
     assert report.moments == MOMENTS

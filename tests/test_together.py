@@ -27,6 +27,11 @@ def test_eight_processes_on_sqlite(launcher: Launcher, tmp_path: Path, seed: int
 
 
 @pytest.mark.postgres
-def test_eight_processes_on_postgresql(launcher: Launcher, postgres_url: str, tmp_path: Path, seed: int) -> None:
+def test_eight_processes_on_postgresql(
+    launcher: Launcher,
+    postgres_url: str,  # noqa: F811
+    tmp_path: Path,
+    seed: int,
+) -> None:
     report = together(launcher, postgres_url, tmp_path, seed=seed)
     assert not report.faults, report

@@ -1,7 +1,7 @@
 """A study on SQLite: seconds for one trial of 10 parameters and 10 reports; the same as `peers/optuna_storage.py`.
 
-Usage: python -m benchmarks.ours.storage PATH TRIALS DURABILITY. PATH is a file that does not exist yet, DURABILITY "kill"
-or "full". Prints {"wall": ..., "cpu": ...}.
+Usage: python -m benchmarks.ours.storage PATH TRIALS DURABILITY. PATH is a file that does not exist yet, DURABILITY is
+"kill" or "full". Prints {"wall": ..., "cpu": ...}.
 """
 
 import json

@@ -18,7 +18,11 @@ import tunewell as tw
 
 STEPS = 81
 WORKERS = 2
-HOW: dict[str, dict[str, bool]] = {"fresh": {"reuse": False}, "cold": {"reuse": False, "ahead": False}, "reused": {"reuse": True}}
+HOW: dict[str, dict[str, Any]] = {
+    "fresh": {"reuse": False},
+    "cold": {"reuse": False, "ahead": False},
+    "reused": {"reuse": True},
+}
 
 
 def timed(marks: str, train: Callable[[], None]) -> None:

@@ -1,11 +1,12 @@
 """The demo: a real network tuned on real images, three ways, with an honest end.
 
-A multi-layer perceptron in NumPy learns scikit-learn's handwritten digits. Grid, random and coarse-to-fine search spend the
-same budget on several seeds; the last study is killed and resumed on the way; the winner meets the test set once.
+A multi-layer perceptron in NumPy learns scikit-learn's handwritten digits. Grid, random and coarse-to-fine search spend
+the same budget on several seeds; the last study is killed and resumed on the way; the winner meets the test set once.
 """
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -24,17 +25,17 @@ from tunewell.honest.vault import Array, standard_error
 from tunewell.live import Reading
 
 SPACE = {
-    "lr": tw.Float(1e-5, 1.0, log=True),
+    "lr": tw.Float(1e-4, 1.0, log=True),
     "layers": tw.Int(1, 4),
-    "units": tw.Int(8, 256, log=True),
-    "batch": tw.Int(16, 256, log=True),
-    "weight_decay": tw.Float(1e-6, 1.0, log=True),
+    "units": tw.Int(16, 128, log=True),
+    "batch": tw.Int(16, 128, log=True),
+    "weight_decay": tw.Float(1e-5, 1.0, log=True),
 }
 
 METHODS: dict[str, tw.Method] = {
     "random": tw.Random(),
-    "grid": tw.Grid(levels=2),
-    "coarse-to-fine grid": tw.Then(tw.Grid(levels=2), tw.Sobol()),
+    "grid": tw.Grid(levels={"lr": 4, "layers": 2, "units": 2, "batch": 2, "weight_decay": 1}),
+    "coarse-to-fine": tw.Zoom(),
 }
 
 
@@ -43,7 +44,7 @@ class Perceptron:
 
     def __init__(self, sizes: Sequence[int], seed: int) -> None:
         rng = np.random.default_rng(seed)
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(itertools.pairwise(sizes))
         self.weights: list[Array] = [rng.normal(0, np.sqrt(2 / n), (n, m)).astype(np.float32) for n, m in pairs]
         self.weights += [np.zeros(m, np.float32) for _, m in pairs]
         self.moments: list[Array] = [np.zeros_like(w) for w in self.weights * 2]
@@ -149,14 +150,16 @@ def accuracy_of(best: tw.Best, sealed: tw.Sealed) -> float:
 
 
 class Plan:
-    """What a run of the demo spends: `trials` of `epochs` for each method and each of `seeds`, by `workers` processes."""
+    """What a run of the demo spends: `trials` of `epochs` for each method and each of `seeds`, by `workers`
+    processes.
+    """
 
-    def __init__(self, out: Path, *, seeds: int = 3, trials: int = 32, epochs: int = 12, workers: int = 2) -> None:
+    def __init__(self, out: Path, *, seeds: int = 5, trials: int = 32, epochs: int = 12, workers: int = 2) -> None:
         self.out, self.seeds, self.trials, self.epochs, self.workers = out, seeds, trials, epochs, workers
         self.store = out / "demo.db"
 
-    def tune(self, method: str, seed: int, *, progress: bool | None = None) -> tw.LiveStudy:
-        """One study; it goes on where it stopped."""
+    def tune(self, method: str, seed: int, *, quiet: bool = False) -> tw.LiveStudy:
+        """One study; it goes on where it stopped. Shows its progress on a terminal."""
         return tw.tune(
             train,
             SPACE,
@@ -170,15 +173,13 @@ class Plan:
             data=digits(),
             executor=tw.Processes(self.workers, reuse=True),
             save_every=2.0,
-            progress=progress,
+            progress=None if sys.stderr.isatty() and not quiet else False,
         )
 
 
 def killed_and_resumed(plan: Plan, method: str, seed: int) -> tw.LiveStudy:
     """The same as `plan.tune`, but its process is killed with all it runs after a third of the trials, and resumed."""
-    victim = multiprocessing.get_context("spawn").Process(
-        target=plan.tune, args=(method, seed), kwargs={"progress": False}
-    )
+    victim = multiprocessing.get_context("spawn").Process(target=plan.tune, args=(method, seed), kwargs={"quiet": True})
     victim.start()
     finished = _watch_until(plan, f"{method}, seed {seed}", plan.trials // 3, victim)
     os.kill(victim.pid or 0, getattr(signal, "SIGKILL", signal.SIGTERM))
@@ -199,7 +200,7 @@ def _watch_until(plan: Plan, name: str, trials: int, victim: Any) -> int:
     return finished
 
 
-def main(out: Path, *, seeds: int = 3, workers: int = 2, quick: bool = False) -> None:
+def main(out: Path, *, seeds: int = 5, workers: int = 2, quick: bool = False) -> None:
     """Run the demo and write its studies and its page under `out`."""
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
@@ -222,8 +223,8 @@ def _study(plan: Plan, method: str, seed: int) -> tw.LiveStudy:
     study = killed_and_resumed(plan, method, seed) if last else plan.tune(method, seed)
     best = study.best
     failed = sum(trial.status == "failed" for trial in study.trials)
-    value = f"loss {best.estimate:.4f}" if best else "nothing finished"
-    print(f"  {study.name:<28} best {value}, {failed} diverged", flush=True)
+    value = f"best loss {best.estimate:.4f}" if best else "nothing finished"
+    print(f"  {study.name:<24} {value}{f', {failed} failed' if failed else ''}", flush=True)
     return study
 
 
@@ -236,12 +237,12 @@ def _show_table(studies: Mapping[tuple[str, int], tw.LiveStudy], seeds: int) -> 
         for method in dict.fromkeys(m for m, _ in studies)
     }
     table = Table(title=f"validation loss of the best network, {seeds} seeds, equal budget", title_justify="left")
-    for column in ("method", "mean", "of each seed", "against random", "verdict"):
-        table.add_column(column)
+    for column in ("method", "mean", "over seeds", "less random's, 95 %", "verdict"):
+        table.add_column(column, no_wrap=True)
     for method, row in losses.items():
         against = compare(row, losses["random"]) if method != "random" else None
-        each = "  ".join(f"{loss:.4f}" for loss in row)
-        table.add_row(method, f"{np.mean(row):.4f}", each, _effect(against), against.verdict if against else "")
+        spread = f"{min(row):.3f} to {max(row):.3f}"
+        table.add_row(method, f"{np.mean(row):.3f}", spread, _effect(against), against.verdict if against else "")
     Console().print(table)
 
 
@@ -254,7 +255,7 @@ def _effect(against: Comparison | None) -> str:
     if against is None:
         return ""
     low, high = against.interval
-    return f"{against.effect:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return f"{against.effect:+.3f} [{low:+.2f}, {high:+.2f}]"
 
 
 def _show_winner(studies: Mapping[tuple[str, int], tw.LiveStudy]) -> None:

@@ -450,7 +450,8 @@ def _create(study: LiveStudy, given: dict[str, Any], seed: int | None) -> None:
         )
     if "goals" not in given or all(Goal(**goal).is_constraint for goal in given["goals"]):
         raise StudyError("a study needs a goal", hint='Write minimize="loss" or maximize="accuracy".')
-    Space.from_json(given["space"], constraints=study._predicates).sample(np.random.default_rng(0))  # can it be satisfied?
+    space = Space.from_json(given["space"], constraints=study._predicates)
+    space.sample(np.random.default_rng(0))  # raises where nothing satisfies the constraints
     data = {"seed": secrets.randbits(32) if seed is None else seed, "method": to_json(from_json("Auto")), **given}
     try:
         study.write(Act("open", data, by=study.owner))

@@ -42,9 +42,7 @@ class Estimate(msgspec.Struct, frozen=True):
     bytes: int | None
 
 
-def rehearse(
-    spec: StudyFile, objective: Any, executor: Executor | None, steps: int | None, where: str, as_json: bool
-) -> int:
+def rehearse(spec: StudyFile, objective: Any, executor: Executor, steps: int | None, where: str, as_json: bool) -> int:
     """Run the trial, then print the estimate and the plan; returns the exit code."""
     trial = _trial(spec, objective, executor, steps)
     if isinstance(trial, Result):
@@ -59,7 +57,7 @@ def rehearse(
     return 0
 
 
-def _trial(spec: StudyFile, objective: Any, executor: Executor | None, steps: int | None) -> Trial | Result:
+def _trial(spec: StudyFile, objective: Any, executor: Executor, steps: int | None) -> Trial | Result:
     """The trial, or its Result where it did not succeed."""
     until = min(steps or _longest(spec), _longest(spec))
     with open_study(

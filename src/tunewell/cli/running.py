@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +13,7 @@ import click
 from tunewell.cli import words
 from tunewell.cli.objective import Target, declined, target_of
 from tunewell.cli.opening import chosen, default_store, handed_on, store_words
+from tunewell.cli.stopping import stoppable
 from tunewell.errors import ObjectiveError, StudyError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def resume(what: str | None, **given: Any) -> int:
 @click.command()
 @click.option("--quick", is_flag=True, help="A few seconds, to see that it works.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="How many trials run at once.")
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How often each method is run.")
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="How often each method is run.")
 @click.option("--out", type=click.Path(path_type=Path), default="tunewell-demo", show_default=True, help="A folder.")
 def demo(quick: bool, workers: int, seeds: int, out: Path) -> None:
     """Watch a real network being tuned on real data."""
@@ -158,14 +158,15 @@ def _file_of(what: str | None) -> StudyFile | None:
     return read(what) if what is not None and Path(what).suffix in (".toml", ".json") else None
 
 
-def executor_of(spec: StudyFile | None, objective: Any, workers: int | None = None) -> Executor | None:
-    """Worker processes where there is more than one, or settings for them; None: the loop's own choice."""
+def executor_of(spec: StudyFile | None, objective: Any, workers: int | None = None) -> Executor:
+    """Worker processes where there are several, or settings for them; this process for one worker and a function."""
+    from tunewell.executors.inline import Inline
+    from tunewell.executors.processes import Processes
+
     count = workers or (spec.workers if spec is not None else None)
     settings = spec.executor if spec is not None else {}
     if not settings and (count or 1) == 1 and callable(objective):
-        return None
-    from tunewell.executors.processes import Processes
-
+        return Inline()
     return Processes(count if settings else count or 1, **settings)
 
 
@@ -251,6 +252,7 @@ class Session:
 
     def work(self, objective: Any) -> int:
         """Tune until the study ends or Ctrl-C stops it, and show the outcome; returns the exit code."""
+        from tunewell.executors.inline import Inline
         from tunewell.loop import run as work_on
 
         executor = executor_of(self.spec, objective, self.given["workers"])
@@ -258,10 +260,10 @@ class Session:
         if self.spec is not None:
             more = {"retry": self.spec.retry, "save_every": self.spec.save_every}
         silent = self.given["as_json"] or self.given["quiet"]
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster that wants its machine back
         try:
             with self.study:
-                work_on(self.study, objective, executor=executor, progress=False if silent else None, **more)
+                with stoppable(executor, inline=isinstance(executor, Inline)) as runner:
+                    work_on(self.study, objective, executor=runner, progress=False if silent else None, **more)
                 return self._finish()
         except KeyboardInterrupt:
             kept = where_of(self.spec, self.given) != "memory"

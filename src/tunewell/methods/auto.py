@@ -15,8 +15,7 @@ from tunewell.study import Job, Study
 class Auto:
     """The default config first (the middle of a range that has none), then an even covering of the space. Never ends.
 
-    Later versions will look at the space, the steps and the budget, and choose among more methods; a study that has begun
-    keeps the method of its log.
+    Later versions will look at the space, the steps and the budget, and choose among more methods.
     """
 
     reference: ClassVar[str] = Sobol.reference

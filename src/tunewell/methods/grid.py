@@ -15,12 +15,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from tunewell import space as spaces
-from tunewell.errors import SpaceError, StudyError
+from tunewell.errors import StudyError
+from tunewell.methods.plan import asked_for, first_allowed, next_place
 from tunewell.space import Config, Space
-from tunewell.study import Event, Job, Study, canonical
+from tunewell.study import Job, Study
 
-_TRIES = 100_000
-"""How many points in a row may violate a constraint of the space."""
+_FINEST = 2**16 + 1
+"""The most levels of a grid that was made finer."""
 
 Levels = int | tuple[tuple[str, int], ...]
 
@@ -29,10 +30,10 @@ Levels = int | tuple[tuple[str, int], ...]
 class Grid:
     """Every combination of evenly spaced values; ends after the last.
 
-    `levels`: how many values of each number (both ends included, evenly on its scale), in all or by path (then 5 for the
-    others); the options of a Choice are all taken. `order`: "listed", the entry written last changing fastest, or "spread",
-    an order drawn from the study's seed in which any first part covers the space, for budgets smaller than the grid. Left out
-    are points that violate a constraint of the space, and configs that the study has asked for already.
+    `levels`: how many values of each number (both ends included, evenly on its scale), in all or by path (then 5 for
+    the others); the options of a Choice are all taken. `order`: "listed", the entry written last changing fastest, or
+    "spread", an order drawn from the study's seed in which any first part covers the space, for budgets smaller than
+    the grid. Left out are points that violate a constraint of the space, and configs that the study has asked for.
     """
 
     levels: Any = 5
@@ -49,20 +50,7 @@ class Grid:
 
     def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
         """The first point of the plan that nobody has asked for, trained to the end; None after the last."""
-        first = study.fold("next point", lambda: 0, _count)
-        asked = study.root.fold("asked", set, _remember)
-        violations = 0
-        for place, config in self._points(study, first):
-            if study.space.satisfies(config) is not None:
-                violations += 1
-            elif canonical(config) not in asked:
-                return Job(config, study.steps.maximum, tag=(place,))
-            if violations > _TRIES:
-                raise SpaceError(
-                    f"Grid: {_TRIES} points in a row violate the constraints of the space",
-                    hint="Widen the constraints, or use Random(), which samples within them.",
-                )
-        return None
+        return first_allowed(study, self._points(study, next_place(study)), but=asked_for(study.root))
 
     def finer(self) -> Grid:
         """The grid with a new value between any two."""
@@ -78,22 +66,8 @@ class Grid:
             yield place, grid.point((start + place * stride) % grid.size)
 
 
-def _count(place: int, event: Event, study: Study) -> int:
-    """Fold: the place after the last one asked for."""
-    if isinstance(event, Job) and event.tag and isinstance(event.tag[0], int):
-        return max(place, event.tag[0] + 1)
-    return place
-
-
-def _remember(asked: set[str], event: Event, study: Study) -> set[str]:
-    """Fold: all configs asked for."""
-    if isinstance(event, Job):
-        asked.add(canonical(event.config))
-    return asked
-
-
 def _between(levels: int) -> int:
-    return max(2 * levels - 1, 2)
+    return min(max(2 * levels - 1, 2), _FINEST)
 
 
 @lru_cache(maxsize=64)
@@ -105,8 +79,8 @@ def _grid(space: Space, levels: Levels) -> spaces.Grid:
 def _stride(space: Space, levels: Levels, seed: int) -> tuple[int, int]:
     """Where a spread order starts and how far it goes at each step, modulo the size of the grid.
 
-    A stride without common divisor reaches every point once, and makes the plan a lattice. The best of 32 is about as even
-    as Sobol's sequence rounded to the grid, by the centred discrepancy of its first 32 points.
+    A stride without common divisor reaches every point once, and makes the plan a lattice. The best of 32 is about as
+    even as Sobol's sequence rounded to the grid, by the centred discrepancy of its first 32 points.
     """
     from scipy.stats import qmc  # here, because it takes longer to load than all of tunewell
 

@@ -1,9 +1,10 @@
 """Which part of a space the evidence leaves: what `Then` and `Zoom` narrow by.
 
-A `Region` holds, for each coordinate of the unit cube, what is kept of it: (low, high), or for a Choice the numbers of the
-options. The best share of the trials in a region says where its successor lies. An entry is narrowed only where these are
-closer together than as many trials drawn by chance would be (a permutation test), so that an entry which does not matter keeps
-its range; and every new range leaves room beyond the outermost good trial, so that it can also move outward.
+A `Region` holds, for each coordinate of the unit cube, what is kept of it: (low, high), or for a Choice the numbers of
+the options. The best share of the trials in a region says where its successor lies. An entry is narrowed only where
+these are closer together than as many trials drawn by chance would be (a permutation test), so that an entry which does
+not matter keeps its range; and every new range leaves room beyond the outermost good trial, so that it can move
+outward.
 """
 
 from __future__ import annotations
@@ -37,26 +38,28 @@ def _everything(dimension: Dimension) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Narrowing:
-    """How to narrow: `top` is the share of trials that count as good, `floor` the least width of a range as a share of the
-    original one, `chance` how probable it may be at most that luck alone put the good trials so close together."""
+    """How to narrow.
+
+    `top`: the share of the trials that count as good. `floor`: the least width of a range, as a share of the original
+    one. `chance`: how probable it may be at most that luck alone put the good trials so close together.
+    """
 
     top: float = 0.25
     floor: float = 0.1
     chance: float = 0.2
 
-    def narrowed(self, space: Space, region: Region, units: Array, losses: Array) -> Region:
+    def narrowed(self, space: Space, region: Region, units: Array, losses: Array, size: int) -> Region:
         """The successor of `region`, given all trials: points `(n, d)` of the unit cube of `space`, losses `(n,)`.
 
-        A loss that is not finite is a trial that failed. Without three trials that did not, nothing is narrowed.
+        The good ones are so many as the share `top` of `size`. A loss that is not finite is a trial that failed. Without
+        three trials that did not, nothing is narrowed.
         """
         if np.isfinite(losses).sum() < 3:
             return region
-        order = np.argsort(losses, kind="stable")
-        within = _within(space, region, units)
-        within[order[0]] = True
-        ranked = order[within[order]]
-        good = ranked[: max(3, math.ceil(self.top * len(ranked)))]
+        good = np.argsort(losses, kind="stable")[: max(3, math.ceil(self.top * size))]
         good = good[np.isfinite(losses[good])]
+        within = _within(space, region, units)
+        within[good] = True
         return tuple(
             self._options(dimension.size or 0, kept, column[within], column[good])
             if dimension.kind == "choice"
@@ -110,7 +113,8 @@ def _within(space: Space, region: Region, units: Array) -> Array:
 
 def _numbers(column: Array, size: int) -> Array:
     """The numbers of the options at coordinates, where the entry is active."""
-    return np.floor(column[~np.isnan(column)] * size)
+    numbers: Array = np.floor(column[~np.isnan(column)] * size)
+    return numbers
 
 
 def _chance(tried: Array, count: int, width: float) -> float:
@@ -131,7 +135,7 @@ def _widened(kept: tuple[float, ...], best: float) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=64)
-def part(space: Space, region: Region) -> Space:
+def cut(space: Space, region: Region) -> Space:
     """The part of a space that a region leaves."""
     entries = dict(_entries(space.entries))
     ranges = {

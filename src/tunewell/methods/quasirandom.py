@@ -1,7 +1,7 @@
 """Quasi-random search: points that fill the unit cube more evenly than independent ones.
 
-Point i of a study is a function of the study's seed and i alone, so that no state has to be kept: points are computed in
-blocks, which a cache remembers, and the number of the next point is read from the tags of the jobs.
+Point i of a study is a function of the study's seed and i alone, so that no state has to be kept: points are computed
+in blocks, which a cache remembers, and the number of the next point is read from the tags of the jobs.
 
 A. B. Owen: Scrambling Sobol' and Niederreiter-Xing points. Journal of Complexity 14, 1998.
 A. B. Owen: A randomized Halton algorithm in R. arXiv:1706.02808, 2017.
@@ -11,30 +11,34 @@ analysis of output from a computer code. Technometrics 21, 1979.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tunewell.errors import SpaceError, Unsupported
-from tunewell.study import Event, Job, Study
+from tunewell.errors import Unsupported
+from tunewell.methods.plan import asked_for, first_allowed, next_place
+from tunewell.space import Config
+from tunewell.study import Job, Study
 
 Points = np.ndarray[Any, np.dtype[np.float64]]
 
 _NUMBERS = 2**18
 """How many coordinates a block holds at most."""
 
-_TRIES = 10_000
-"""How many points in a row may violate a constraint of the space."""
+_AHEAD = 1000
+"""How many points are looked at for one that is new, before one is repeated: a small space has no more."""
 
 
 @dataclass(frozen=True)
 class QuasiRandom:
     """What the three have in common: the plan is the sequence of points, without those that violate a constraint.
 
-    Options of a Choice, steps and integers have equal cells of the unit interval. Priors of the space are not followed: the
-    point of these sequences is to cover the ranges evenly.
+    A config that the study has asked for is left out while there are new ones. Options of a Choice, steps and integers
+    have equal cells of the unit interval. Priors of the space are not followed: these sequences cover the ranges evenly.
     """
 
     scramble: bool = field(default=True, kw_only=True)
@@ -45,25 +49,19 @@ class QuasiRandom:
 
     def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
         """The next point of the sequence, trained to the end."""
-        space, first = study.space, study.fold("next point", lambda: 0, _count)
-        for index in range(first, first + _TRIES):
-            point = _point(self, index, len(space.paths), study.seed)
+        first, asked = next_place(study), asked_for(study.root)
+        ahead = range(first, first + _AHEAD) if len(asked) < study.space.size else ()
+        job = first_allowed(study, self._configs(study, ahead), but=asked)
+        return job or first_allowed(study, self._configs(study, count(first)))
+
+    def _configs(self, study: Study, places: Iterable[int]) -> Iterator[tuple[int, Config]]:
+        """The points at some places of the sequence, as far as it goes."""
+        space = study.space
+        for place in places:
+            point = _point(self, place, len(space.paths), study.seed)
             if point is None:
-                return None
-            config = space.decode(point)
-            if space.satisfies(config) is None:
-                return Job(config, study.steps.maximum, tag=(index,))
-        raise SpaceError(
-            f"{type(self).__name__}: {_TRIES} points in a row violate the constraints of the space",
-            hint="Widen the space or the constraints.",
-        )
-
-
-def _count(next_point: int, event: Event, study: Study) -> int:
-    """Fold: the number after the last point asked for."""
-    if isinstance(event, Job) and event.tag and isinstance(event.tag[0], int):
-        return max(next_point, event.tag[0] + 1)
-    return next_point
+                return
+            yield place, space.decode(point)
 
 
 def _point(method: QuasiRandom, index: int, dimensions: int, seed: int) -> Points | None:
@@ -148,7 +146,7 @@ class Halton(QuasiRandom):
 class LatinHypercube(QuasiRandom):
     """`n` points of which each of `n` equal slices of each dimension holds exactly one. Ends after them.
 
-    Points that violate a constraint of the space are left out. Without `scramble` the points are the middles of their cells.
+    Points that violate a constraint of the space are left out. Without `scramble` the points are the middles of cells.
     Reference: McKay, Beckman and Conover, Technometrics 21, 1979.
     """
 
@@ -156,7 +154,8 @@ class LatinHypercube(QuasiRandom):
 
     reference: ClassVar[str] = """
 @article{mckay1979comparison,
-  title={A comparison of three methods for selecting values of input variables in the analysis of output from a computer code},
+  title={A comparison of three methods for selecting values of input variables
+    in the analysis of output from a computer code},
   author={McKay, Michael D. and Beckman, Richard J. and Conover, William J.},
   journal={Technometrics},
   volume={21},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,21 +12,25 @@ from tunewell.errors import StudyError
 from tunewell.method import Method
 from tunewell.methods.compose import under
 from tunewell.methods.grid import Grid
-from tunewell.methods.narrowing import Narrowing, Region, part, whole
+from tunewell.methods.narrowing import Narrowing, Region, cut, whole
+from tunewell.methods.quasirandom import Sobol
 from tunewell.space import Config, Space
 from tunewell.study import Event, Job, Result, Study
+
+_EMPTY = 20
+"""So many rounds in a row without anything new to ask for are the end."""
 
 
 @dataclass(frozen=True)
 class Zoom:
     """Rounds of a method, each in the part of the space that the trials so far leave.
 
-    The first round is `of` in the whole space, the later ones are `then` (`of` again where it is left out). A round ends with its
-    method or after `trials` trials (8 and 2 for each entry where it is left out); `rounds` limits their number. After each
-    round every entry shrinks to the region of the best `top` of the trials in it, never below `floor` of its original range,
-    and only where luck explains no more than with probability `chance` that they are so close together. A range grows outward
-    when the best trial lies on its edge. Where nothing is left to narrow, the next round looks at the whole space again, with a
-    finer grid. Learns from its own trials only.
+    The first round is `of` in the whole space, the later ones are `then` (`of` again where it is left out). A round ends
+    with its method or after `trials` trials (left out: 8, and 2 for each entry); `rounds` limits their number. After each
+    round every entry shrinks to the region of the best `top` of the trials in it, never below `floor` of its original
+    range, and only where luck would put them so close together with no more than probability `chance`. A range grows
+    outward when the best trial lies on its edge. Where nothing is left to narrow, the next round looks at the whole space
+    again, with a finer grid. Learns from its own trials only.
     """
 
     of: Method = field(default_factory=lambda: Grid(levels=3, order="spread"))
@@ -37,6 +40,7 @@ class Zoom:
     top: float = 0.25
     floor: float = 0.1
     chance: float = 0.2
+    scouts: int = 5
 
     reference: ClassVar[str] = ""
 
@@ -52,25 +56,36 @@ class Zoom:
     def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
         """What the method of the present round proposes in its part of the space."""
         rounds = self._rounds(study)
-        limit = self.trials or 8 + 2 * len(study.space.paths)
-        if rounds.asked < limit:
+        if rounds.asked < rounds.limit:
             job = self._propose(rounds, study, rng)
             if job is not None:
                 return job
-        if study.pending() or rounds.number + 1 == self.rounds:
-            return None
-        return self._propose(rounds.next(), study, rng)
+        return None if study.pending() else self._begin(rounds, study, rng)
+
+    def _begin(self, rounds: Rounds, study: Study, rng: np.random.Generator) -> Job | None:
+        """The first job of the next round that has something new to ask for."""
+        last = rounds.number + _EMPTY if self.rounds is None else self.rounds - 1
+        while rounds.number < last:
+            rounds = rounds.next()
+            job = self._propose(rounds, study, rng)
+            if job is not None:
+                return job
+        return None
 
     def _rounds(self, study: Study) -> Rounds:
         space, goals = study.space, study.goals
         narrowing = Narrowing(self.top, self.floor, self.chance)
-        return study.fold(("zoom", self, space, goals), lambda: Rounds(space, narrowing, whole(space)), _follow)
+        limit = self.trials or 8 + 2 * len(study.space.paths)
+        return study.fold(("zoom", self, space, goals), lambda: Rounds(space, narrowing, whole(space), limit), _follow)
 
     def _propose(self, rounds: Rounds, study: Study, rng: np.random.Generator) -> Job | None:
+        if rounds.number and self.scouts and rounds.asked % self.scouts == self.scouts - 1:
+            job = Sobol().propose(study.part("scout"), rng)
+            return None if job is None else under("scout", job)
         method = self.of if rounds.number == 0 or self.then is None else self.then
         for _ in range(rounds.finer):
             method = getattr(method, "finer", lambda same=method: same)()
-        job = method.propose(study.part(rounds.number, part(study.space, rounds.region)), rng)
+        job = method.propose(study.part(rounds.number, cut(study.space, rounds.region)), rng)
         return None if job is None else under(rounds.number, job)
 
 
@@ -83,6 +98,7 @@ class Rounds(msgspec.Struct):
     space: Space
     narrowing: Narrowing
     region: Region
+    limit: int
     number: int = 0
     asked: int = 0
     finer: int = 0
@@ -109,12 +125,12 @@ class Rounds(msgspec.Struct):
         best = min(range(len(self.losses)), key=self.losses.__getitem__)
         rows = sorted({best, *range(self.since, len(self.losses))})
         units = self.space.encode_many(self.configs[row] for row in rows)
-        return self.narrowing.narrowed(self.space, self.region, units, np.array([self.losses[row] for row in rows]))
+        return self.narrowing.narrowed(self.space, self.region, units, np.array([self.losses[row] for row in rows]), self.limit)
 
 
 def _follow(rounds: Rounds, event: Event, study: Study) -> Rounds:
     if isinstance(event, Job):
-        if event.tag[0] != rounds.number:
+        while event.tag[0] != "scout" and rounds.number < event.tag[0]:
             rounds = rounds.next()
         rounds.asked += event.parent is None and event.seed == 0
     elif isinstance(event, Result) and not _says_nothing(event):

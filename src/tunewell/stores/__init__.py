@@ -6,6 +6,7 @@ lease.py        who runs which job, as a row
 memory.py       MemoryStore
 tables.py       the tables of a database
 network.py      whether a path lies on a network file system
+statement.py    statements sent straight to the driver
 database.py     connections, transactions, retries: what both databases share
 sqlite.py       one file
 postgresql.py   a server

@@ -6,7 +6,7 @@ import os
 import random
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from tunewell.errors import NotAStudy, StoreError, TooNew, TunewellError
+from tunewell.stores.statement import Statement, Values, send
 from tunewell.stores.tables import VERSION, metadata, version
 
 T = TypeVar("T")
@@ -138,23 +139,24 @@ class Database:
 
     def _once(self, work: Callable[[sa.Connection], T]) -> T:
         with self.connected() as connection:
-            connection.exec_driver_sql(self.begin)
+            send(connection, "execute", self.begin)
             answer = work(connection)
             try:
-                connection.exec_driver_sql("COMMIT")
+                send(connection, "execute", "COMMIT")
             except DBAPIError as error:
                 if error.connection_invalidated:
                     raise CommitUnknown from error
                 raise
             return answer
 
-    def fetch(self, statement: sa.Executable, values: Mapping[str, Any]) -> Sequence[Any]:
-        """All rows of a query."""
+    def fetch(self, statement: Statement, values: Values) -> Sequence[Any]:
+        """All rows of a query, as tuples."""
         return self._patiently(lambda: self._rows(statement, values))
 
-    def _rows(self, statement: sa.Executable, values: Mapping[str, Any]) -> Sequence[Any]:
+    def _rows(self, statement: Statement, values: Values) -> Sequence[Any]:
         with self.connected() as connection:
-            return connection.execute(statement, values).all()
+            rows: Sequence[Any] = statement.run(connection, values).fetchall()
+            return rows
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do it again while the reason against it passes, and once where the connection had been lost before it began.

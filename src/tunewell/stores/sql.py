@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -33,46 +33,60 @@ from tunewell.stores.refusal import (
 )
 from tunewell.stores.sql_leases import SqlLeases, locked
 from tunewell.stores.sqlite import Durability, Sqlite
+from tunewell.stores.statement import Statement
 
 CHUNK = 2000
-"""How many events a reader fetches at once, and how many values a statement takes."""
+"""How many events a reader fetches at once."""
 
 # The row of the study comes first in every writing transaction: whoever has counted it up holds it until the commit,
 # so that numbers are contiguous and in commit order.
 _COUNTED = (t.study.c.id, t.study.c.last, t.study.c.jobs, t.study.c.version, t.Clock().label("now"))
-_COUNT = (
+_COUNT = Statement(
     sa.update(t.study)
     .where(t.study.c.name == bindparam("study"))
     .values(last=t.study.c.last + bindparam("events"), jobs=t.study.c.jobs + bindparam("started"))
     .returning(*_COUNTED)
 )
 _OPEN = sa.insert(t.study).values(created=t.Clock()).returning(*_COUNTED)
-_ADD = sa.insert(t.event)
-_ATTEMPTS = sa.select(t.lease.c.job, t.lease.c.attempt).where(
-    t.lease.c.study_id == bindparam("id"), t.lease.c.job.in_(bindparam("jobs", expanding=True))
+_ADD = Statement(sa.insert(t.event))
+_PLACES = [f"job{place}" for place in range(8)]
+_ATTEMPTS = Statement(
+    sa.select(t.lease.c.job, t.lease.c.attempt).where(
+        t.lease.c.study_id == bindparam("id"), t.lease.c.job.in_([bindparam(place) for place in _PLACES])
+    )
 )
 _LOCK_ID = sa.select(t.study.c.id).where(t.study.c.id == bindparam("id")).with_for_update()
 
 _EVENT = (t.event.c.number, t.event.c.time, t.event.c.kind, t.event.c.body)
-_READ_FIRST = (
+_READ_FIRST = Statement(
     sa.select(*_EVENT, t.study.c.id, t.study.c.version)
     .join_from(t.study, t.event, t.event.c.study_id == t.study.c.id)
     .where(t.study.c.name == bindparam("study"), t.event.c.number > bindparam("after"))
     .order_by(t.event.c.number)
     .limit(bindparam("chunk"))
 )
-_READ_ON = (
+_READ_ON = Statement(
     sa.select(*_EVENT)
     .where(t.event.c.study_id == bindparam("id"), t.event.c.number > bindparam("after"))
     .order_by(t.event.c.number)
     .limit(bindparam("chunk"))
 )
 
-_TOKEN = sa.select(t.study.c.token).where(t.study.c.name == bindparam("study"))
-_NAMES = sa.select(t.study.c.name).order_by(t.study.c.id)
+_TOKEN = Statement(sa.select(t.study.c.token).where(t.study.c.name == bindparam("study")))
+_NAMES = Statement(sa.select(t.study.c.name).order_by(t.study.c.id))
 _RENAME = sa.update(t.study).where(t.study.c.id == bindparam("study_id")).values(name=bindparam("new"))
 _FORGET = [sa.delete(table).where(table.c.study_id == bindparam("id")) for table in (t.event, t.lease)]
 _FORGET.append(sa.delete(t.study).where(t.study.c.id == bindparam("id")))
+
+
+class _Counted(NamedTuple):
+    """The row of a study, counted up by an append, and the time of that."""
+
+    id: int
+    last: int
+    jobs: int
+    version: int
+    now: float
 
 
 @dataclass
@@ -162,13 +176,13 @@ class SqlStore:
             check_attempts(batch.study, spoken, _newest(connection, counted.id, list(spoken)))
         batch.number(counted.id, counted.last, counted.now)
         try:
-            connection.execute(_ADD, batch.rows)
+            _ADD.run_many(connection, batch.rows)
         except IntegrityError as error:  # the indexes let each job, and the Result of a job, in once
             ending = [event.job for event in batch.events if isinstance(event, Result)]
             raise has_result(batch.study, ending) from error
         return batch.entries()
 
-    def _open(self, batch: _Batch, connection: sa.Connection) -> Any:
+    def _open(self, batch: _Batch, connection: sa.Connection) -> _Counted:
         values = {
             "name": batch.study,
             "last": len(batch.events),
@@ -177,23 +191,23 @@ class SqlStore:
             "version": FORMAT,
         }
         try:
-            return connection.execute(_OPEN, values).one()
+            return _Counted(*connection.execute(_OPEN, values).one())
         except IntegrityError as error:
             raise taken(batch.study) from error
 
-    def _count(self, batch: _Batch, connection: sa.Connection) -> Any:
+    def _count(self, batch: _Batch, connection: sa.Connection) -> _Counted:
         values = {"study": batch.study, "events": len(batch.events), "started": batch.started}
-        counted = connection.execute(_COUNT, values).one_or_none()
+        counted = _COUNT.run(connection, values).fetchone()
         if counted is None:
             raise missing(batch.study)
-        return counted
+        return _Counted(*counted)
 
     def _find(self, batch: _Batch, connection: sa.Connection) -> list[Entry] | None:
         """The entries of a batch whose commit was not confirmed, if it was done."""
         first, last = batch.rows[0], batch.rows[-1]
         connection.execute(_LOCK_ID, {"id": first["study_id"]})  # waits until the server has ended the lost transaction
         values = {"id": first["study_id"], "after": first["number"] - 1, "chunk": last["number"] - first["number"] + 1}
-        found = [tuple(row) for row in connection.execute(_READ_ON, values)]
+        found = [tuple(row) for row in _READ_ON.run(connection, values)]
         wanted = [(row["number"], row["time"], row["kind"], row["body"]) for row in batch.rows]
         return batch.entries() if found == wanted else None
 
@@ -202,8 +216,8 @@ class SqlStore:
         rows = self._database.fetch(_READ_FIRST, {"study": study, "after": after, "chunk": CHUNK})
         if not rows:
             return
-        _check_format(study, rows[0].version)
-        key = rows[0].id
+        *_, key, version = rows[0]
+        _check_format(study, version)
         while rows:
             for number, time, kind, body, *_ in rows:
                 yield _entry(number, time, kind, body)
@@ -216,11 +230,11 @@ class SqlStore:
     def files(self, study: str) -> Path | None:
         """The folder for the checkpoints and logs of a study, made by who writes there; None where there is none."""
         found = self._database.fetch(_TOKEN, {"study": study})
-        return self._files / found[0].token if found else None
+        return self._files / found[0][0] if found else None
 
     def studies(self) -> Sequence[str]:
         """The names of all studies, oldest first."""
-        return [row.name for row in self._database.fetch(_NAMES, {})]
+        return [name for (name,) in self._database.fetch(_NAMES, {})]
 
     def rename(self, study: str, name: str) -> None:
         """Give a study another name. Raises Conflict when that is taken."""
@@ -261,14 +275,18 @@ def _entry(number: int, time: float, kind: str, body: str) -> Entry:
 
 
 def _newest(connection: sa.Connection, study: int, jobs: Sequence[int]) -> dict[int, int]:
-    """The newest attempt claimed of each job, asked in portions, for a statement takes only so many values."""
-    parts = (jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK))
-    asked = (connection.execute(_ATTEMPTS, {"id": study, "jobs": part}) for part in parts)
-    return {row.job: row.attempt for rows in asked for row in rows}
+    """The newest attempt claimed of each job, asked in portions, for the statement has so many places."""
+    newest: dict[int, int] = {}
+    for start in range(0, len(jobs), len(_PLACES)):
+        part = jobs[start : start + len(_PLACES)]
+        values: dict[str, int] = {"id": study}
+        values.update(zip(_PLACES, [*part, *[part[0]] * len(_PLACES)]))
+        newest.update(_ATTEMPTS.run(connection, values).fetchall())
+    return newest
 
 
 def _exists(connection: sa.Connection, study: str) -> bool | None:
-    return connection.execute(_TOKEN, {"study": study}).first() is not None or None
+    return _TOKEN.run(connection, {"study": study}).fetchone() is not None or None
 
 
 def _check_format(study: str, version: int) -> None:

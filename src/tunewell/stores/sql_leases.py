@@ -11,20 +11,27 @@ from tunewell.stores import tables as t
 from tunewell.stores.database import Database
 from tunewell.stores.lease import NONE, Lease
 from tunewell.stores.refusal import missing
+from tunewell.stores.statement import Statement
 
-_LOCK = sa.select(t.study.c.id).where(t.study.c.name == bindparam("study")).with_for_update()
+_LOCK = Statement(sa.select(t.study.c.id).where(t.study.c.name == bindparam("study")).with_for_update())
 _LIVE_OWNER = sa.case((t.lease.c.expires > t.Clock(), t.lease.c.owner), else_="").label("owner")
-_HELD = sa.select(t.lease.c.job, _LIVE_OWNER, t.lease.c.attempt).where(
-    t.lease.c.study_id == bindparam("id"), t.lease.c.job.in_(bindparam("jobs", expanding=True))
+_HELD = Statement(
+    sa.select(t.lease.c.job, _LIVE_OWNER, t.lease.c.attempt).where(
+        t.lease.c.study_id == bindparam("id"), t.lease.c.job.in_([bindparam("job"), bindparam("parent")])
+    )
 )
-_ENDED = sa.select(t.event.c.number).where(
-    t.event.c.study_id == bindparam("id"),
-    t.event.c.kind == sa.literal_column("'result'"),  # literal, so that the partial index serves
-    t.event.c.job == bindparam("job"),
+_ENDED = Statement(
+    sa.select(t.event.c.number).where(
+        t.event.c.study_id == bindparam("id"),
+        t.event.c.kind == sa.literal_column("'result'"),  # literal, so that the partial index serves
+        t.event.c.job == bindparam("job"),
+    )
 )
 _EXPIRES = t.Clock() + bindparam("seconds", type_=sa.Double())
-_FIRST_CLAIM = sa.insert(t.lease).values(expires=_EXPIRES)
-_LATER_CLAIM = (
+_FIRST_CLAIM = Statement(
+    sa.insert(t.lease).values(expires=_EXPIRES), columns=("study_id", "job", "owner", "attempt", "expires")
+)
+_LATER_CLAIM = Statement(
     sa.update(t.lease)
     .where(t.lease.c.study_id == bindparam("of"), t.lease.c.job == bindparam("claimed"))
     .values(owner=bindparam("by"), attempt=bindparam("now"), expires=_EXPIRES)
@@ -36,12 +43,12 @@ _RENEW = (
     .values(expires=_EXPIRES)
     .returning(t.lease.c.job, t.lease.c.attempt)
 )
-_RELEASE = (
+_RELEASE = Statement(
     sa.update(t.lease)
     .where(_OF_STUDY, t.lease.c.job == bindparam("released"), t.lease.c.owner == bindparam("by"))
     .values(owner="")
 )
-_OWNERS = sa.select(t.lease.c.job, t.lease.c.owner).where(_OF_STUDY, t.held, t.lease.c.expires > t.Clock())
+_OWNERS = Statement(sa.select(t.lease.c.job, t.lease.c.owner).where(_OF_STUDY, t.held, t.lease.c.expires > t.Clock()))
 
 
 class SqlLeases:
@@ -66,37 +73,38 @@ class SqlLeases:
     def release(self, study: str, job: int, owner: str) -> None:
         """Give a job up; the attempt number stays."""
         values = {"study": study, "released": job, "by": owner}
-        self._database.transact(lambda connection: connection.execute(_RELEASE, values).rowcount)
+        self._database.transact(lambda connection: _RELEASE.run(connection, values))
 
     def owners(self, study: str) -> Mapping[int, str]:
         """The owner of each job that is under a live lease."""
         rows = self._database.fetch(_OWNERS, {"study": study})
-        return {row.job: row.owner for row in rows if not Lease(row.owner, 0).is_free_for("")}
+        return {job: owner for job, owner in rows if not Lease(owner, 0).is_free_for("")}
 
 
 def _claim(
     connection: sa.Connection, study: str, job: int, owner: str, seconds: float, parent: int | None
 ) -> int | None:
     key = locked(connection, study)  # first, so that no append comes between what is read here and what is written
-    asked = [job] if parent is None else [job, parent]
-    held = {each: Lease(*rest) for each, *rest in connection.execute(_HELD, {"id": key, "jobs": asked})}
+    asked = {"id": key, "job": job, "parent": job if parent is None else parent}
+    held = {each: Lease(*rest) for each, *rest in _HELD.run(connection, asked)}
     if not all(lease.is_free_for(owner) for lease in held.values()):
         return None
-    if connection.execute(_ENDED, {"id": key, "job": job}).first():
+    if _ENDED.run(connection, asked).fetchone():
         return None
     attempt = held.get(job, NONE).attempt + 1
     if attempt == 1:
         values = {"study_id": key, "job": job, "owner": owner, "attempt": 1, "seconds": seconds}
-        connection.execute(_FIRST_CLAIM, values)
+        _FIRST_CLAIM.run(connection, values)
     else:
         values = {"of": key, "claimed": job, "by": owner, "now": attempt, "seconds": seconds}
-        connection.execute(_LATER_CLAIM, values)
+        _LATER_CLAIM.run(connection, values)
     return attempt
 
 
 def locked(connection: sa.Connection, study: str) -> int:
     """The id of a study whose row this transaction holds from now on."""
-    key: int | None = connection.execute(_LOCK, {"study": study}).scalar()
-    if key is None:
+    found = _LOCK.run(connection, {"study": study}).fetchone()
+    if found is None:
         raise missing(study)
+    key: int = found[0]
     return key

@@ -1,0 +1,161 @@
+"""Coarse to fine: `Zoom(Grid)` and `Then(Grid, Sobol)` beside random search on public tuning tasks, and whether an optimum
+that the first narrowing leaves out is found again.
+
+The public tasks are read from the folder of benchmark data: an argument, the environment variable TUNEWELL_BENCHDATA, or
+`../shared/benchdata` beside the project.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunewell.contract.methods import Player, new_study
+from tunewell.method import Method
+from tunewell.methods.compose import Take, Then
+from tunewell.methods.grid import Grid
+from tunewell.methods.narrowing import Narrowing, whole
+from tunewell.methods.quasirandom import Sobol
+from tunewell.methods.random import Random
+from tunewell.methods.zoom import Zoom
+from tunewell.space import Choice, Config, Entry, Float, Int, Ordinal, Space
+
+MARKS = (25, 50, 100)
+"""After so many trials the regret is taken."""
+
+METHODS: Mapping[str, Method] = {
+    "Random": Random(),
+    "Sobol": Sobol(),
+    "Zoom(Grid)": Zoom(),
+    "Then(Grid, Sobol)": Then(Take(25, Grid(levels=3, order="spread")), Sobol(), narrow=0.25),
+}
+"""What is compared; the first is what the others are compared with."""
+
+
+# --- the public tasks ------------------------------------------------------------------------------------------------
+
+
+def data_folder(folder: str | Path | None = None) -> Path:
+    """The folder of benchmark data. Raises FileNotFoundError where there is none."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "benchdata"
+    found = Path(folder or os.environ.get("TUNEWELL_BENCHDATA") or beside)
+    if not (found / "loaders" / "suite.py").is_file():
+        raise FileNotFoundError(f"there is no benchmark data in {found}: set TUNEWELL_BENCHDATA to its folder")
+    return found
+
+
+def load(folder: Path, name: str) -> Any:
+    """The problem of that name, in the form of the loaders beside the data."""
+    if str(folder / "loaders") not in sys.path:
+        sys.path.insert(0, str(folder / "loaders"))
+    from suite import get  # type: ignore[import-not-found]
+
+    return get(name)
+
+
+def task_names(folder: Path) -> list[str]:
+    """The public tasks with one objective whose best value is known."""
+    load(folder, "bbob/bbob/1/2/1")
+    from suite import names
+
+    return [name for name in names("public", kind="single") if load(folder, name).reference]
+
+
+def space_of(parameters: Iterable[Any]) -> Space:
+    """The parameters of a problem as a space; those with a condition stand below the option that they need."""
+    parameters = list(parameters)
+    entries: dict[str, Entry] = {}
+    for parameter in parameters:
+        if not parameter.when:
+            below = [inner for inner in parameters if inner.when and inner.when[0][0] == parameter.name]
+            entries[parameter.name] = _entry(parameter, below)
+    return Space(entries)
+
+
+def _entry(parameter: Any, below: Iterable[Any] = ()) -> Entry:
+    if below:
+        return Choice(
+            {
+                option: {inner.name: _entry(inner) for inner in below if option in inner.when[0][1]}
+                for option in parameter.choices
+            }
+        )
+    if parameter.kind == "float":
+        return Float(parameter.low, parameter.high, log=parameter.log)
+    if parameter.kind == "int":
+        return Int(int(parameter.low), int(parameter.high), log=parameter.log and parameter.low >= 1)
+    return (Choice if parameter.kind == "cat" else Ordinal)(list(parameter.choices))
+
+
+def regrets(folder: Path, task: str, method: Method, seed: int, marks: tuple[int, ...] = MARKS) -> list[float]:
+    """The regret of the best trial so far, after so many trials: 0 is the best value known, 1 the median of random."""
+    problem, found = load(folder, task), []
+    rng = np.random.default_rng([seed, 1])
+
+    def loss(config: Config, step: int) -> float:
+        try:
+            value = problem.loss(problem.evaluate(config, seed=int(rng.integers(2**31))))
+        except Exception as error:
+            if type(error).__name__ != "Infeasible":
+                raise
+            value = math.inf
+        found.append(value)
+        return float(value)
+
+    Player(method, loss).play(new_study(space_of(problem.params), seed=seed, trials=max(marks)))
+    best = np.minimum.accumulate(found)
+    return [_regret(problem, best[min(mark, len(best)) - 1]) for mark in marks]
+
+
+def _regret(problem: Any, loss: float) -> float:
+    return min(max(float(problem.regret(loss)), 0.0), 1.0) if math.isfinite(loss) else 1.0
+
+
+def public_tasks(quick: bool, data: str | Path | None = None) -> dict[str, dict[str, Any]]:
+    """For each method: mean regret after 25, 50 and 100 trials, the share of runs it wins against random search with the
+    same seed (a draw is half a win), and the share of tasks on which it is better on average.
+    """
+    folder = data_folder(data)
+    tasks = task_names(folder)[:: 8 if quick else 1]
+    seeds = range(2 if quick else 10)
+    work = [(folder, task, method, seed) for method in METHODS.values() for task in tasks for seed in seeds]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(regrets, *zip(*work, strict=True), chunksize=8))
+    table = np.array(rows).reshape(len(METHODS), len(tasks), len(seeds), len(MARKS))
+    return {name: _compared(table[place], table[0]) for place, name in enumerate(METHODS)}
+
+
+def _compared(mine: Any, random: Any) -> dict[str, Any]:
+    won = np.where(mine == random, 0.5, mine < random)
+    better = np.where(mine.mean(1) == random.mean(1), 0.5, mine.mean(1) < random.mean(1))
+    shares = {"regret": mine.mean((0, 1)), "wins": won.mean((0, 1)), "tasks": better.mean(0)}
+    return {name: {mark: float(v) for mark, v in zip(MARKS, values, strict=True)} for name, values in shares.items()}
+
+
+# --- an optimum outside of the first narrowing -----------------------------------------------------------------------
+
+Surface = Callable[[np.ndarray[Any, Any]], float]
+"""A loss on the unit cube."""
+
+PLANTED: Mapping[str, tuple[int, int]] = {"valley": (2, 100), "edge": (3, 100), "decoy": (2, 100)}
+"""The dimensions and the trials of each kind of landscape."""
+
+
+def planted_optimum(quick: bool) -> dict[str, float]:
+    """For each kind of landscape: the share of seeds in which an optimum is found that the first narrowing leaves out.
+
+    "valley": a narrow curved or slanted valley, of which the coarse grid sees only the slopes. "edge": the optimum lies at a
+    corner of the space, beyond a ridge of the first range. "decoy": a wide shallow basin, where the first round leads, and a
+    deep one with a sixteenth of the space, which no point of the first round touches.
+    """
+    seeds = range(10 if quick else 100)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        work = [(kind, seed, *PLANTED[kind]) for kind in PLANTED for seed in seeds]
+        found = list(pool.map(is_found, *zip(*work, strict=True), chunksize=4))
+    table = np.array(found, dtype=float).reshape(len(PLANTED), len(seeds))
+    return {kind: float(row.mean()) for kind, row in zip(PLANTED, table, strict=True)}
