@@ -30,23 +30,15 @@ def origin(study: Study, job: Job) -> tuple[int, Path | None]:
     """
     own = [report for report in study.reports(job.id) if report.saved is not None]
     if own and _exists(study, own[-1].saved):
-        return own[-1].steps[-1], _path(study, own[-1].saved)
+        return own[-1].steps[-1], study.path(own[-1].saved)
     parent = study.results[job.parent] if job.parent is not None else None
     if parent is not None and _exists(study, parent.saved):
-        return parent.step, _path(study, parent.saved)
+        return parent.step, study.path(parent.saved)
     return 0, None
 
 
-def _path(study: Study, saved: str | None) -> Path | None:
-    """The folder of a checkpoint; None for a name that leads out of the study's files."""
-    if saved is None or study.files is None:
-        return None
-    path = (study.files / saved).resolve()
-    return path if path.is_relative_to(study.files.resolve()) else None
-
-
 def _exists(study: Study, saved: str | None) -> bool:
-    path = _path(study, saved)
+    path = study.path(saved)
     return path is not None and (path / "manifest.json").is_file()
 
 
@@ -86,7 +78,7 @@ def _drop_older(study: Study, job: int, newest: str | None) -> None:
 
 
 def _delete(study: Study, saved: str | None) -> None:
-    path = _path(study, saved)
+    path = study.path(saved)
     if path is not None:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -95,7 +87,7 @@ def garbage(study: Study) -> list[Path]:
     """The checkpoint folders that the study no longer needs, orphans of killed attempts included."""
     if study.files is None or not study.files.is_dir():
         return []
-    needed = {_path(study, study.results[job].saved) for job in keeps(study)}
-    needed |= {_path(study, _last_saved(study, job.id)) for job in study.pending()}
+    needed = {study.path(study.results[job].saved) for job in keeps(study)}
+    needed |= {study.path(_last_saved(study, job.id)) for job in study.pending()}
     found = (path for path in study.files.glob("job-*/*") if path.is_dir())
     return sorted(path for path in found if path.resolve() not in needed)

@@ -461,15 +461,26 @@ def _create(study: LiveStudy, given: dict[str, Any], seed: int | None) -> None:
 
 
 def _compare(study: LiveStudy, given: Mapping[str, Any], seed: int | None) -> None:
-    """Raise StudyError where what is given is not what the log says."""
+    """Raise StudyError where what is given is not what the log says; while nothing has run, change it instead."""
+    if seed is not None and seed != study.seed:
+        raise StudyError(f"the study {study.name!r} exists with the seed {study.seed}", hint="The seed never changes.")
     now = study.settings
     wanted = now.changed(given, study._predicates)
-    for name in Settings.__struct_fields__:
-        old, new = getattr(now, name), getattr(wanted, name)
-        if new != old:
-            raise StudyError(
-                f"the study {study.name!r} exists with another {name}: {old!r}, not {new!r}",
-                hint=f"Open it without {name}, call its change(...), or give the new study another name.",
-            )
-    if seed is not None and seed != now.seed:
-        raise StudyError(f"the study {study.name!r} exists with the seed {now.seed}", hint="The seed never changes.")
+    differing = [name for name in Settings.__struct_fields__ if getattr(wanted, name) != getattr(now, name)]
+    if not differing:
+        return
+    if not study.jobs:
+        return study.write(Act("change", {name: given[name] for name in differing}, by=study.owner))
+    old, new = getattr(now, differing[0]), getattr(wanted, differing[0])
+    raise StudyError(
+        f"the study {study.name!r} exists with another {differing[0]}: {_differences(old, new)}",
+        hint=f"Open it without {differing[0]}, call its change(...), or give the new study another name.",
+    )
+
+
+def _differences(old: Any, new: Any) -> str:
+    """What `old` says and `new` does not: of records, the fields that differ."""
+    if not isinstance(old, msgspec.Struct):
+        return f"{old!r}, not {new!r}"
+    fields = [name for name in old.__struct_fields__ if getattr(old, name) != getattr(new, name)]
+    return ", ".join(f"{name}={getattr(old, name)!r}, not {getattr(new, name)!r}" for name in fields)

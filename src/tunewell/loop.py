@@ -26,6 +26,7 @@ from tunewell.live import LEASE, LiveStudy, checked, open_study
 from tunewell.method import load
 from tunewell.order import barrier
 from tunewell.protocols import Executor, Objective, Task
+from tunewell.stopping import Stop, stoppable
 from tunewell.study import Act, Best, Event, Goal, Job, Limits, Report, Result, Steps, Study
 
 log = logging.getLogger("tunewell")
@@ -57,20 +58,21 @@ class Loop:
         self._decided = -1  # the length of the log when the method last had nothing to propose
         self._polled = 0.0
         self._closing = threading.Event()
+        self._stop = Stop()
 
     def run(self) -> None:
         """Work until the study ends. Ctrl-C stops cleanly: no Result is written, every lease is released."""
-        keeper = threading.Thread(target=self._keep_leases, name="tunewell-leases", daemon=True)
-        try:
-            self._enter()
-            self.executor.open(self.objective)
-            keeper.start()
-            while self._turn():
-                pass
-        finally:
-            self._closing.set()
-            self.executor.close()
-            self._leave()
+        with stoppable() as self._stop:
+            try:
+                self._enter()
+                self.executor.open(self.objective)
+                threading.Thread(target=self._keep_leases, name="tunewell-leases", daemon=True).start()
+                while self._turn():
+                    pass
+            finally:
+                self._closing.set()
+                self.executor.close()
+                self._leave()
 
     def _turn(self) -> bool:
         """Fill the free slots, then take in what the jobs said. False when the study has ended."""
@@ -78,7 +80,9 @@ class Loop:
         idle = not self._fill() and not self._running()
         if idle and self._ended():
             return False
-        self._record(self.executor.wait(POLL if self._running() else 0.05))
+        with self._stop.waiting(interrupts=self.executor.inside):
+            said = self.executor.wait(POLL if self._running() else 0.05)
+        self._record(said)
         return True
 
     # --- beginning and end -------------------------------------------------------------------------------------------

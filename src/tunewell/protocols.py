@@ -50,7 +50,12 @@ class Objective:
 
 
 class Executor(Protocol):
-    """Runs attempts at jobs. It never claims, retries or decides: the loop does."""
+    """Runs attempts at jobs. It never claims, retries or decides: the loop does.
+
+    `inside` says whether jobs run in this very process, inside `wait`: then Ctrl-C interrupts them.
+    """
+
+    inside: bool
 
     def open(self, objective: Objective, wake: threading.Event | None = None) -> None:
         """Get ready to run `objective`."""

@@ -76,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True):
     def changed(self, data: Mapping[str, Any], predicates: Mapping[str, Callable[[Config], bool]]) -> Settings:
         """These settings after an Act with `data`."""
         readers: dict[str, Callable[[Any], Any]] = {
-            "space": lambda value: Space.from_json(value, constraints=predicates),
+            "space": lambda value: _read_space(value, predicates),
             "goals": lambda value: msgspec.convert(value, tuple[Goal, ...]),
             "steps": lambda value: msgspec.convert(value, Steps),
             "limits": lambda value: msgspec.convert(value, Limits, strict=False),
@@ -84,6 +84,13 @@ class Settings(msgspec.Struct, frozen=True):
             "deterministic": lambda value: value,
         }
         return msgspec.structs.replace(self, **{key: read(data[key]) for key, read in readers.items() if key in data})
+
+
+def _read_space(value: Mapping[str, Any], predicates: Mapping[str, Callable[[Config], bool]]) -> Space:
+    """The space of an Act, with those of the `predicates` that it names; a log holds no code, and None in its place."""
+    rules = value.get("constraints", {}).items()
+    named = {name: predicates[name] for name, rule in rules if rule is None and name in predicates}
+    return Space.from_json(value, constraints=named)
 
 
 NOTHING = Settings(0, Space({}), (), Steps(), Limits(), None)
@@ -254,6 +261,13 @@ class Study:
     def reserved(self, job: Job) -> int:
         """The steps that a job takes from the study's budget."""
         return job.until - (self.jobs[job.parent].until if job.parent is not None else 0)
+
+    def path(self, saved: str | None) -> Path | None:
+        """The folder of a checkpoint that the log names; None for a name that leads out of the study's files."""
+        if saved is None or self.files is None:
+            return None
+        path = (self.files / saved).resolve()
+        return path if path.is_relative_to(self.files.resolve()) else None
 
     def reports(self, job: int) -> Sequence[Report]:
         """The Reports of one job, in order."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunewell.events import Event, Failure, Goal, Job, Metrics, Result
+from tunewell.events import Event, Failure, Job, Metrics, Result
 from tunewell.space import Config
 
 if TYPE_CHECKING:
@@ -83,8 +83,9 @@ class Best(msgspec.Struct, frozen=True):
     """The best config, with an estimate of its first objective.
 
     `value` is what was measured (the mean over `seeds` results), `estimate` the value that luck has been taken out of,
-    and `interval` the 95 % interval around it; None where nothing in the study tells how noisy the metric is.
-    `checkpoint` is the folder of the winner's weights, where it saved any.
+    and `interval` the 95 % interval around it; None where nothing in the study tells how noisy the metric is. `noise`
+    says where its width comes from: "seeds" (configs run with several), "curve" (the jitter from step to step: other
+    seeds may differ more), or "". `checkpoint` is the folder of the winner's weights, where it saved any.
     """
 
     config: Config
@@ -93,20 +94,21 @@ class Best(msgspec.Struct, frozen=True):
     value: float
     estimate: float
     interval: tuple[float, float] | None
+    noise: str
     seeds: int
     metrics: Metrics
     checkpoint: Path | None = None
 
     def __str__(self) -> str:
+        entries = "".join(f"\n  {name} = {value!r}" for name, value in self.config.items())
+        return f"trial {self.trial}: {self.metric} = {self._shown()}{entries}"
+
+    def _shown(self) -> str:
         if self.interval is None:
-            how = f"{self.metric} = {self.value:.6g}, measured once per config: its noise is unknown"
-        else:
-            low, high = self.interval
-            measured = f"(measured: {self.value:.6g} over {self.seeds} seed{'s' * (self.seeds > 1)})"
-            how = f"{self.metric} = {self.estimate:.6g} [{low:.6g}, {high:.6g}] {measured}"
-        return f"trial {self.trial}: {how}\n  " + "\n  ".join(
-            f"{name} = {value!r}" for name, value in self.config.items()
-        )
+            return f"{self.value:.6g}, measured once per config: its noise is unknown"
+        low, high = self.interval
+        how = f"over {self.seeds} seeds" if self.noise == "seeds" else "with one seed; others may differ more"
+        return f"{self.estimate:.6g} [{low:.6g}, {high:.6g}], measured {self.value:.6g} {how}"
 
 
 class _Finals(msgspec.Struct):
@@ -118,41 +120,54 @@ class _Finals(msgspec.Struct):
 
 def best(study: Study) -> Best | None:
     """The config with the best estimate among those that reached the largest `until`."""
-    from tunewell.honest.shrinkage import noise_of_curves, noise_of_replicates, shrink
+    from tunewell.honest.shrinkage import shrink
 
     if not study.objectives:
         return None
-    goal = study.objectives[0]
-    finals = study.fold(("finals", study.goals), _Finals, _add_final)
-    if not finals.groups:
+    groups = list(study.fold(("finals", study.goals), _Finals, _add_final).groups.values())
+    if not groups:
         return None
-    groups = list(finals.groups.values())
     losses = [[study.loss(job) for job in group] for group in groups]
-    noise = noise_of_replicates(losses)
-    if noise is None:
-        candidates = sorted(range(len(groups)), key=lambda i: losses[i][0])[:20]
-        noise = noise_of_curves([study.curve(groups[i][0]).values.get(goal.metric, []) for i in candidates])
-    estimates, errors = shrink([sum(row) / len(row) for row in losses], [len(row) for row in losses], noise)
+    means = [sum(row) / len(row) for row in losses]
+    noise, source = _noise(study, groups, losses)
+    estimates, errors = shrink(means, [len(row) for row in losses], noise)
     winner = min(range(len(groups)), key=lambda i: (estimates[i], i))
+    error = None if errors is None else float(errors[winner])
+    return _describe(study, groups[winner], means[winner], float(estimates[winner]), error, source)
+
+
+def _noise(
+    study: Study, groups: Sequence[Sequence[int]], losses: Sequence[Sequence[float]]
+) -> tuple[float | None, str]:
+    """The standard deviation of one measurement, and what tells it: repeated configs, or the curves of the best 20."""
+    from tunewell.honest.shrinkage import noise_of_curves, noise_of_replicates
+
+    repeated = noise_of_replicates(losses)
+    if repeated is not None:
+        return repeated, "seeds"
+    leading = sorted(range(len(groups)), key=lambda i: losses[i][0])[:20]
+    metric = study.objectives[0].metric
+    jitter = noise_of_curves([study.curve(groups[i][0]).values.get(metric, []) for i in leading])
+    return (jitter, "curve") if jitter else (None, "")
+
+
+def _describe(
+    study: Study, group: Sequence[int], loss: float, estimate: float, error: float | None, noise: str
+) -> Best:
+    goal, result = study.objectives[0], study.results[group[0]]
     sign = -1.0 if goal.maximize else 1.0
-    error = None if errors is None else 1.96 * float(errors[winner])
-    centre = sign * float(estimates[winner])
-    return _describe(study, groups[winner], goal, sign * sum(losses[winner]) / len(losses[winner]), centre, error)
-
-
-def _describe(study: Study, group: Sequence[int], goal: Goal, value: float, centre: float, error: float | None) -> Best:
-    result = study.results[group[0]]
-    folder = study.files / result.saved if study.files is not None and result.saved else None
+    centre = sign * estimate
     return Best(
         config=study.jobs[group[0]].config,
         trial=_first_of_lineage(study, group[0]),
         metric=goal.metric,
-        value=value,
+        value=sign * loss,
         estimate=centre,
-        interval=None if error is None else (centre - error, centre + error),
+        interval=None if error is None else (centre - 1.96 * error, centre + 1.96 * error),
+        noise=noise,
         seeds=len(group),
         metrics=result.metrics,
-        checkpoint=folder,
+        checkpoint=study.path(result.saved),
     )
 
 

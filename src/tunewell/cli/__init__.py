@@ -3,7 +3,6 @@
     words.py       JSON, sizes and questions: how the commands talk
     opening.py     which store, and which study in it
     objective.py   what a study runs: found, shown, confirmed, then loaded
-    stopping.py    Ctrl-C
     rehearsal.py   run --dry-run
     running.py     run, resume, demo
     showing.py     show, best, verify, export, plot

@@ -13,7 +13,6 @@ import click
 from tunewell.cli import words
 from tunewell.cli.objective import Target, declined, target_of
 from tunewell.cli.opening import chosen, default_store, handed_on, store_words
-from tunewell.cli.stopping import stoppable
 from tunewell.errors import ObjectiveError, StudyError
 
 if TYPE_CHECKING:
@@ -252,7 +251,6 @@ class Session:
 
     def work(self, objective: Any) -> int:
         """Tune until the study ends or Ctrl-C stops it, and show the outcome; returns the exit code."""
-        from tunewell.executors.inline import Inline
         from tunewell.loop import run as work_on
 
         executor = executor_of(self.spec, objective, self.given["workers"])
@@ -262,8 +260,7 @@ class Session:
         silent = self.given["as_json"] or self.given["quiet"]
         try:
             with self.study:
-                with stoppable(executor, inline=isinstance(executor, Inline)) as runner:
-                    work_on(self.study, objective, executor=runner, progress=False if silent else None, **more)
+                work_on(self.study, objective, executor=executor, progress=False if silent else None, **more)
                 return self._finish()
         except KeyboardInterrupt:
             kept = where_of(self.spec, self.given) != "memory"

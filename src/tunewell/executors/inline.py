@@ -37,6 +37,8 @@ class Inline:
     starts.
     """
 
+    inside = True
+
     def __init__(self) -> None:
         self._lineage: _Lineage | None = None
         self._task: Task | None = None

@@ -78,6 +78,8 @@ class Processes:
     Python raises MemoryError; not for CUDA, which reserves more than it uses.
     """
 
+    inside = False
+
     def __init__(
         self,
         workers: int | None = None,

@@ -249,6 +249,7 @@ def _rolled_back(connection: sa.Connection) -> bool:
 
 
 def _discard(connection: sa.Connection) -> None:
+    _rolled_back(connection)  # a cursor that is half read would hold SQLite's lock beyond the close
     with suppress(Exception):
         connection.close()
 
