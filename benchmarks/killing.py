@@ -38,7 +38,7 @@ VICTIMS = tuple(NAMES)
 STEPS = 6
 STEP = 0.004
 """Seconds of training in a step."""
-LONGEST = 0.5
+LONGEST = 0.7
 """Seconds after the start of a process, or after the last kill, within which the next one comes."""
 ENOUGH = 10
 """Faults after which a campaign ends."""

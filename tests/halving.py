@@ -1,4 +1,4 @@
-"""A small method that decides on the way, for tests: every config runs to step 1, the better half goes on to the end."""
+"""Small methods for tests that decide on the way, and that go on from another's checkpoint."""
 
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """What is kept, where a job goes on from, what is swept."""
 
+from functools import partial
+
 import pytest
 
 import tunewell as tw
@@ -62,9 +64,13 @@ def test_garbage_is_what_nobody_needs(study):
     assert study.files / study.results[second].saved not in garbage(study)
 
 
+def write(step, path):
+    (path / "weights").write_text(str(step))
+
+
 def train(run):
     for step in run.steps():
-        run.report(step, loss=run.config["x"], save=lambda path: (path / "weights").write_text(str(step)))
+        run.report(step, loss=run.config["x"], save=partial(write, step))
 
 
 def test_a_study_keeps_one_checkpoint_a_trial(tmp_path):

@@ -2,16 +2,17 @@
 
 import logging
 import threading
+from functools import partial
 
 import pytest
 
 import tunewell as tw
+from tests.halving import Copycat, HalfGoesOn
 from tunewell.budget import spent
 from tunewell.events import Act, Job, Result
 from tunewell.loop import Loop, run_seed
 from tunewell.protocols import Objective
 from tunewell.study import Study
-from tests.halving import Copycat, HalfGoesOn
 
 SPACE = {"x": tw.Float(0.0, 1.0)}
 
@@ -40,9 +41,13 @@ def square(run):
     return (run.config["x"] - 0.3) ** 2
 
 
+def write(step, path):
+    (path / "step").write_text(str(step))
+
+
 def curve(run):
     for step in run.steps():
-        run.report(step, loss=run.config["x"] + 1 / step, save=lambda path: (path / "step").write_text(str(step)))
+        run.report(step, loss=run.config["x"] + 1 / step, save=partial(write, step))
 
 
 def tune(objective=square, **settings):
@@ -58,7 +63,10 @@ def test_a_function_that_returns_a_number_is_tuned():
 
 
 def test_a_mapping_of_metrics_and_several_goals():
-    study = tune(lambda run: {"loss": run.config["x"], "latency": 1 - run.config["x"]}, at_most={"latency": 0.5}, trials=30)
+    def train(run):
+        return {"loss": run.config["x"], "latency": 1 - run.config["x"]}
+
+    study = tune(train, at_most={"latency": 0.5}, trials=30)
     assert study.best.metrics["latency"] <= 0.5
 
 
@@ -317,13 +325,11 @@ def test_ctrl_c_releases_everything_writes_no_result_and_the_study_goes_on():
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_deterministic_study_is_the_same_whoever_is_quicker(workers):
-    def train(run):
-        return run.config["x"]
-
     runs = []
-    for delay in (0, 1):
-        executor = tw.Simulated(workers=workers, duration=lambda config, steps: 1 + delay * (config["x"] * 7 % 1))
-        study = tune(train, method=HalfGoesOn(6), trials=30, deterministic=workers, executor=executor)
+    for duration in (lambda config, steps: 1.0, lambda config, steps: 1.0 + config["x"] * 7 % 1):
+        executor = tw.Simulated(workers=workers, duration=duration)
+        study = tune(curve, method=HalfGoesOn(6), steps=3, deterministic=workers, executor=executor)
+        assert len(study.jobs) == 9
         runs.append([(job.config, job.until, job.parent) for job in study.jobs.values()])
         assert tw.verify(study).holds
     assert runs[0] == runs[1]

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 
 from tunewell.errors import StudyError
@@ -16,11 +17,8 @@ WIDER = Space({"x": Float(0.0, 2.0), "y": Float(0.0, 1.0, default=0.5)})
 
 def opened(*goals: Goal, steps: int = 1, space: Space = SPACE, **data: object) -> Study:
     study = Study()
-    given = {"goals": [{"metric": g.metric, "maximize": g.maximize, "over": g.over, "at_most": g.at_most} for g in goals]}
-    method = {"method": "Random"}
-    study.commit(
-        Act("open", {"seed": 7, "space": space.to_json(), "method": method, "steps": {"maximum": steps}, **given, **data})
-    )
+    given = {"space": space.to_json(), "goals": msgspec.to_builtins(goals), "method": {"method": "Random"}}
+    study.commit(Act("open", {"seed": 7, "steps": {"maximum": steps}, **given, **data}))
     return study
 
 

@@ -47,6 +47,7 @@ class Narrowing:
     top: float = 0.25
     floor: float = 0.1
     chance: float = 0.2
+    shrink: float = 0.5
 
     def narrowed(self, space: Space, region: Region, units: Array, losses: Array, size: int) -> Region:
         """The successor of `region`, given all trials: points `(n, d)` of the unit cube of `space`, losses `(n,)`.
@@ -89,14 +90,30 @@ class Narrowing:
         below, above = everywhere[everywhere < low - _CLOSE], everywhere[everywhere > high + _CLOSE]
         low -= max(least, (low - max(below, default=-low)) / 2)
         high += max(least, (min(above, default=2 - high) - high) / 2)
-        return self._at_least(max(low, 0.0), min(high, 1.0))
+        least = max(self.floor, self.shrink * (kept[1] - kept[0]))
+        return _at_least(max(low, 0.0), min(high, 1.0), least)
 
-    def _at_least(self, low: float, high: float) -> tuple[float, float]:
-        """The range, not narrower than the floor."""
-        if high - low >= self.floor:
-            return float(low), float(high)
-        low = min(max((low + high - self.floor) / 2, 0.0), 1.0 - self.floor)
-        return float(low), float(low + self.floor)
+
+def _at_least(low: float, high: float, width: float) -> tuple[float, float]:
+    """The range, made so wide at least."""
+    if high - low >= width:
+        return float(low), float(high)
+    low = min(max((low + high - width) / 2, 0.0), 1.0 - width)
+    return float(low), float(low + width)
+
+
+def widened(space: Space, region: Region, best: Array) -> Region:
+    """Each range twice as wide, about the best point `(d,)` where it is active; all options."""
+    return tuple(
+        _everything(dimension) if dimension.kind == "choice" else _doubled(kept, unit)
+        for dimension, kept, unit in zip(space.dimensions, region, best)
+    )
+
+
+def _doubled(kept: tuple[float, ...], best: float) -> tuple[float, float]:
+    width = kept[1] - kept[0]
+    centre = (kept[0] + kept[1]) / 2 if np.isnan(best) else best
+    return _at_least(max(centre - width, 0.0), min(centre + width, 1.0), min(2 * width, 1.0))
 
 
 def _within(space: Space, region: Region, units: Array) -> Array:

@@ -12,7 +12,7 @@ from tunewell.errors import StudyError
 from tunewell.method import Method
 from tunewell.methods.compose import under
 from tunewell.methods.grid import Grid
-from tunewell.methods.narrowing import Narrowing, Region, cut, whole
+from tunewell.methods.narrowing import Narrowing, Region, cut, whole, widened
 from tunewell.methods.quasirandom import Sobol
 from tunewell.space import Config, Space
 from tunewell.study import Event, Job, Result, Study
@@ -40,7 +40,9 @@ class Zoom:
     top: float = 0.25
     floor: float = 0.1
     chance: float = 0.2
-    scouts: int = 5
+    scouts: int = 0
+    shrink: float = 0.5
+    widen: bool = True
 
     reference: ClassVar[str] = ""
 
@@ -74,9 +76,9 @@ class Zoom:
 
     def _rounds(self, study: Study) -> Rounds:
         space, goals = study.space, study.goals
-        narrowing = Narrowing(self.top, self.floor, self.chance)
+        narrowing = Narrowing(self.top, self.floor, self.chance, self.shrink)
         limit = self.trials or 8 + 2 * len(study.space.paths)
-        return study.fold(("zoom", self, space, goals), lambda: Rounds(space, narrowing, whole(space), limit), _follow)
+        return study.fold(("zoom", self, space, goals), lambda: Rounds(space, narrowing, whole(space), limit, self.widen), _follow)
 
     def _propose(self, rounds: Rounds, study: Study, rng: np.random.Generator) -> Job | None:
         if rounds.number and self.scouts and rounds.asked % self.scouts == self.scouts - 1:
@@ -99,16 +101,17 @@ class Rounds(msgspec.Struct):
     narrowing: Narrowing
     region: Region
     limit: int
+    widen: bool = True
+    start: int = 0
     number: int = 0
     asked: int = 0
     finer: int = 0
-    since: int = 0
     configs: list[Config] = []
     losses: list[float] = []
 
     def next(self) -> Rounds:
         """The round after this one, when all its trials have ended."""
-        region = self._narrowed()
+        region = self._next_region()
         again = region == self.region
         return msgspec.structs.replace(
             self,
@@ -116,16 +119,17 @@ class Rounds(msgspec.Struct):
             number=self.number + 1,
             asked=0,
             finer=self.finer + again,
-            since=len(self.losses) if again else self.since,
+            start=len(self.losses),
         )
 
-    def _narrowed(self) -> Region:
+    def _next_region(self) -> Region:
         if not self.losses:
             return self.region
         best = min(range(len(self.losses)), key=self.losses.__getitem__)
-        rows = sorted({best, *range(self.since, len(self.losses))})
-        units = self.space.encode_many(self.configs[row] for row in rows)
-        return self.narrowing.narrowed(self.space, self.region, units, np.array([self.losses[row] for row in rows]), self.limit)
+        units = self.space.encode_many(self.configs)
+        if best < self.start and self.region != whole(self.space) and self.widen:
+            return widened(self.space, self.region, units[best])
+        return self.narrowing.narrowed(self.space, self.region, units, np.array(self.losses), self.limit)
 
 
 def _follow(rounds: Rounds, event: Event, study: Study) -> Rounds:
