@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from tunewell.loop import run, tune
     from tunewell.method import Method, cite
     from tunewell.methods.auto import Auto
-    from tunewell.methods.compose import Take, Then, Unique
+    from tunewell.methods.compose import Take, Then
     from tunewell.methods.grid import Grid
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
+    from tunewell.methods.unique import Unique
     from tunewell.methods.zoom import Zoom
     from tunewell.space import (
         Choice,
@@ -76,10 +77,11 @@ _HOMES = {
     "tunewell.loop": "run tune",
     "tunewell.method": "Method cite",
     "tunewell.methods.auto": "Auto",
-    "tunewell.methods.compose": "Take Then Unique",
+    "tunewell.methods.compose": "Take Then",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
+    "tunewell.methods.unique": "Unique",
     "tunewell.methods.zoom": "Zoom",
     "tunewell.space": "Choice Constant Float Int LogNormal Normal Ordinal Quantiles Space Weights",
     "tunewell.stores.address": "open_store",

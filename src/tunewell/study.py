@@ -329,6 +329,16 @@ class Study:
         """The jobs whose tag starts with `label`, without it: the study of an inner method. `root` still sees all."""
         return self.derive(("part", label, space), lambda: _inner(label), space=space)
 
+    def fork(self, *events: Event) -> Study:
+        """An independent Study with these events and `events`: what would be. Costs a pass over the log."""
+        copy = Study(self.name, predicates=self._predicates)
+        for event, time in zip(self.events, self.times, strict=True):
+            copy.commit(event, time)
+        copy._adopt(self.settings)
+        for event in events:
+            copy.commit(event)
+        return copy
+
     @property
     def plan(self) -> Study:
         """This study without the jobs that no method planned (enqueued by a person, added from elsewhere)."""
