@@ -1,6 +1,6 @@
 """A scikit-learn pipeline: which scaler, which model, and the entries that only that model has.
 Shows a conditional space, cross-validation inside the objective, and a test set that is read once, after the search.
-30 trials on 2 workers, about 20 seconds: python sklearn_pipeline.py [TRIALS]
+30 trials on 2 workers, about 20 seconds: python sklearn_pipeline.py [TRIALS] [WORKERS]
 """
 
 import sys
@@ -57,14 +57,14 @@ def test_error(best, sealed):
     return 1 - model.score(sealed.test.x, sealed.test.y)
 
 
-def main(trials=30):
+def main(trials=30, workers=2):
     x, y = load_breast_cancer(return_X_y=True)
     study = tw.tune(
         train,
         SPACE,
         minimize="error",
         trials=trials,
-        executor=tw.Processes(2, reuse=True),  # one import of scikit-learn a worker, not one a trial
+        executor=tw.Processes(workers, reuse=True),  # one import of scikit-learn a worker, not one a trial
         seed=0,
         data=tw.Split(x, y, stratify=True),
         test=test_error,

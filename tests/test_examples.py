@@ -13,10 +13,10 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SMALL = {
-    "sklearn_pipeline.py": ["4"],
+    "sklearn_pipeline.py": ["3", "1"],
     "digits_mlp.py": ["4", "3"],
     "own_loop.py": ["6"],
-    "several_processes.py": ["12"],
+    "several_processes.py": ["8"],
 }
 """The arguments of each example that make it quick."""
 

@@ -17,26 +17,6 @@ from tunewell.study import Study
 SPACE = {"x": tw.Float(0.0, 1.0)}
 
 
-@pytest.fixture(autouse=True)
-def methods_of_the_tests(monkeypatch):
-    """Let the names of the tests' methods stand in a log, as a plugin's entry points do."""
-    from tunewell import method
-
-    known = method.plugins("tunewell.methods")
-
-    class Point:
-        def __init__(self, kind):
-            self.load = lambda: kind
-
-    mine = {kind.__name__: Point(kind) for kind in (HalfGoesOn, Copycat)}
-    monkeypatch.setattr(
-        method, "plugins", lambda group: {**known, **mine} if group == "tunewell.methods" else original(group)
-    )
-
-
-from tunewell.method import plugins as original  # noqa: E402
-
-
 def square(run):
     return (run.config["x"] - 0.3) ** 2
 
@@ -389,3 +369,12 @@ def test_a_constraint_in_python_is_given_again_when_the_study_goes_on():
 def test_a_command_that_names_no_entry_is_told_before_anything_runs():
     with pytest.raises(tw.ObjectiveError, match="rate"):
         tune(["python", "train.py", "{rate}"], trials=3)
+
+
+def test_a_method_that_no_package_registers_is_given_again_when_the_study_goes_on():
+    store = tw.MemoryStore()
+    study = tune(curve, method=HalfGoesOn(2), steps=3, store=store)
+    assert tw.verify(study).holds
+    with pytest.raises(tw.StudyError, match="HalfGoesOn"):
+        _ = tw.open_study("study", store).method
+    assert tw.verify(tw.open_study("study", store, method=HalfGoesOn(2))).holds

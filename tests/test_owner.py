@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 from tunewell.owner import is_gone, new_owner
 
@@ -24,7 +25,9 @@ def test_a_process_that_was_not_reaped_yet_is_gone():
     script = "from tunewell.owner import new_owner; print(new_owner(), flush=True)"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         owner = process.stdout.readline().strip()
-        process.stdout.read()  # it has ended, and nobody has waited for it
+        end = time.monotonic() + 10  # it ends, and nobody has waited for it
+        while not is_gone(owner) and time.monotonic() < end:
+            time.sleep(0.01)
         assert is_gone(owner)
 
 

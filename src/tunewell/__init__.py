@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tunewell.stores.memory import MemoryStore
     from tunewell.stores.sql import SqlStore
     from tunewell.study import Act, Best, Goal, Job, Limits, Report, Result, Steps, Study, Trial
-    from tunewell.verify import verify
+    from tunewell.replay import verify
 
 __version__ = "0.1.0"
 
@@ -88,7 +88,7 @@ _HOMES = {
     "tunewell.stores.memory": "MemoryStore",
     "tunewell.stores.sql": "SqlStore",
     "tunewell.study": "Act Best Goal Job Limits Report Result Steps Study Trial",
-    "tunewell.verify": "verify",
+    "tunewell.replay": "verify",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

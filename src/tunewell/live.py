@@ -45,7 +45,7 @@ class LiveStudy(Study):
         self.owner = new_owner()
         self.watchers: list[Callable[[Study, Event], None]] = []
         self._asked: dict[int, tuple[int, float]] = {}
-        self._methods: dict[str, Method] = {}
+        self.methods: dict[str, Method] = {}
 
     def __enter__(self) -> LiveStudy:
         return self
@@ -84,10 +84,7 @@ class LiveStudy(Study):
     @property
     def method(self) -> Method:
         """The method in force."""
-        key = msgspec.json.encode(self.settings.method).decode()
-        if key not in self._methods:
-            self._methods[key] = from_json(self.settings.method)
-        return self._methods[key]
+        return method_of(self, self.methods)
 
     def decide(self) -> Job | None:
         """The next job: the oldest enqueued config, else what the method proposes; None when there is none that the
@@ -195,8 +192,14 @@ class LiveStudy(Study):
         if limit:
             limits = msgspec.structs.replace(limits or self.limits, **limit)
         given = settings_json(space=space, goals=goals, method=method, steps=steps, limits=limits)
+        self.remember(method)
         if given:
             self.write(Act("change", given, by=self.owner))
+
+    def remember(self, method: Any) -> None:
+        """Use this very object where the log names a method with its settings: one that no package has registered."""
+        if isinstance(method, Method):
+            self.methods[settings_key(to_json(method))] = method
 
     def extend(self, **more: float) -> None:
         """Raise limits by these amounts: `extend(trials=50)`."""
@@ -274,6 +277,19 @@ class Reading(msgspec.Struct, frozen=True):
     config: Config
     validation: float
     score: float | None
+
+
+def method_of(study: Study, known: dict[str, Method]) -> Method:
+    """The method in force in `study`: one of the `known`, by its settings, or one that an entry point names."""
+    key = settings_key(study.settings.method)
+    if key not in known:
+        known[key] = from_json(study.settings.method)
+    return known[key]
+
+
+def settings_key(settings: Any) -> str:
+    """The text that the same settings of a method share."""
+    return msgspec.json.encode(settings, order="sorted").decode()
 
 
 def decide(study: Study, method: Method) -> Job | None:
@@ -405,6 +421,7 @@ def open_study(
     from tunewell.stores.address import open_store
 
     study = LiveStudy(open_store(store), name, predicates)
+    study.remember(method)
     study.refresh()
     goals = goals_of(minimize, maximize, at_most or {})
     given = settings_json(

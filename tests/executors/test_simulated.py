@@ -4,7 +4,7 @@ import pytest
 
 import tunewell as tw
 from tests.halving import HalfGoesOn
-from tests.test_loop import SPACE, methods_of_the_tests  # noqa: F401
+from tests.test_loop import SPACE
 
 
 def curve(run):

@@ -146,7 +146,7 @@ def verify(name: str | None, store: str, as_json: bool) -> int:
 
     Exit code 1 where one differs. On another platform than the study's own, the last digit of a number may differ.
     """
-    from tunewell.verify import verify as replay
+    from tunewell.replay import verify as replay
 
     with opened(store, name, lenient=False) as study:
         found = replay(study)

@@ -14,4 +14,5 @@ process and import nothing outside the standard library:
     limits.py       memory: what a process group takes, and whether the system killed it for that
     child.py        this side of one worker process
     processes.py    Processes: local worker processes
+    simulated.py    Simulated: virtual time
 """

@@ -5,7 +5,8 @@
     quasirandom.py   Sobol, Halton, LatinHypercube
     grid.py          Grid
     narrowing.py     which part of a space the evidence leaves
-    compose.py       Take, Then, Unique
+    compose.py       Take, Then
+    unique.py        Unique: no config twice
     zoom.py          Zoom
     auto.py          Auto: what a study uses that names no method
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from tunewell.errors import TunewellError
-from tunewell.live import decide
-from tunewell.method import Method, from_json
+from tunewell.live import LiveStudy, decide, method_of
+from tunewell.method import Method
 from tunewell.study import Job, Study
 
 
@@ -46,7 +46,7 @@ class Verification(msgspec.Struct, frozen=True):
 def verify(study: Study) -> Verification:
     """Propose every job of `study` again from the events that it had seen; one pass over the log."""
     replay = Study(study.name, predicates=study._predicates)
-    methods: dict[str, Method] = {}
+    methods = dict(study.methods) if isinstance(study, LiveStudy) else {}
     differences, checked, skipped = [], 0, 0
     for job in study.jobs.values():
         if job.tag[:1] == ("added",):
@@ -61,10 +61,8 @@ def verify(study: Study) -> Verification:
 
 
 def _compare(replay: Study, job: Job, methods: dict[str, Method]) -> Difference | None:
-    key = repr(replay.settings.method)
     try:
-        method = methods.setdefault(key, methods.get(key) or from_json(replay.settings.method))
-        proposed = decide(replay, method)
+        proposed = decide(replay, method_of(replay, methods))
     except TunewellError as error:
         return Difference(job.id, job, None, str(error))
     if proposed is not None and msgspec.structs.replace(proposed, id=job.id, seen=job.seen) == job:
