@@ -24,6 +24,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +39,7 @@ VICTIMS = tuple(NAMES)
 STEPS = 6
 STEP = 0.004
 """Seconds of training in a step."""
-LONGEST = 0.7
+LONGEST = 0.5
 """Seconds after the start of a process, or after the last kill, within which the next one comes."""
 ENOUGH = 10
 """Faults after which a campaign ends."""
@@ -144,6 +145,7 @@ def _be_main(store: str, folder: str, settings: dict[str, Any]) -> None:
     """End as a main process does."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    tempfile.tempdir = folder  # what a killed process leaves there
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
@@ -171,7 +173,11 @@ class Launcher:
     def __enter__(self) -> Launcher:
         command = [sys.executable, "-m", "benchmarks.killing"]
         self._server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._answer()
+        try:
+            self._answer()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -27,14 +27,21 @@ def test_the_exact_budgets_refuse_what_would_exceed_them():
 
 def test_wall_seconds_count_only_while_somebody_works():
     study = opened(Goal("loss"), limits={"seconds": 10})
-    study.commit(Act("enter", {"alone": True}), 100.0)
-    study.commit(Act("leave"), 104.0)
-    study.commit(Act("enter", {"alone": True}), 5000.0)
+    for act, alone, time in (
+        ("enter", True, 100.0),
+        ("enter", False, 102.0),
+        ("leave", False, 103.0),
+        ("leave", False, 104.0),
+        ("vault", False, 900.0),
+        ("enter", True, 5000.0),
+    ):
+        study.commit(Act(act, {"alone": alone}), time)
+    assert spent(study).seconds == 4.0
     study.commit(study.start(Job({"x": 0.5}, 1)), 5003.0)
-    assert spent(study).seconds == pytest.approx(100.0 + 4.0 + 3.0, abs=100.0)
-    started = spent(study).seconds
-    study.commit(Act("enter", {"alone": False}), 5004.0)
-    assert spent(study).seconds == started + 1.0
+    study.commit(Act("enter", {"alone": True}), 9000.0)  # the one before was killed
+    study.commit(Act("leave"), 9001.0)
+    assert spent(study).seconds == 8.0
+    assert over(study, now=99999.0) == ""
 
 
 @pytest.mark.parametrize(

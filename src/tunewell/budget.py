@@ -24,6 +24,8 @@ class Spent(msgspec.Struct):
     best: float = math.inf
     read: int = 0
     last: float = 0.0
+    inside: int = 0
+    away: bool = False
 
 
 def spent(study: Study) -> Spent:
@@ -33,16 +35,31 @@ def spent(study: Study) -> Spent:
 
 def _spend(state: Spent, event: Event, study: Study) -> Spent:
     now = study.times[state.read]
-    # The hours between two sessions are nobody's: a process that enters alone starts the clock again.
-    if state.read and not (isinstance(event, Act) and event.what == "enter" and event.data.get("alone")):
+    if state.read and not state.away and not _enters_alone(event):
         state.seconds += max(0.0, now - state.last)
     state.read, state.last = state.read + 1, now
-    if isinstance(event, Job) and event.tag[:1] != ("added",):
+    if isinstance(event, Act):
+        _count_sessions(state, event)
+    elif isinstance(event, Job) and event.tag[:1] != ("added",):
         state.trials += counts_as_trial(event)
         state.steps += study.reserved(event)
     elif isinstance(event, Result):
         _spend_result(state, event, study)
     return state
+
+
+def _enters_alone(event: Event) -> bool:
+    return isinstance(event, Act) and event.what == "enter" and bool(event.data.get("alone"))
+
+
+def _count_sessions(state: Spent, act: Act) -> None:
+    """The hours between two sessions are nobody's: the clock stands when the last process leaves, and starts again
+    when one enters alone, for those before it may have been killed."""
+    if act.what == "enter":
+        state.inside = 1 if _enters_alone(act) else state.inside + 1
+    elif act.what == "leave":
+        state.inside -= 1
+    state.away = state.inside == 0 and (act.what == "leave" or state.away)
 
 
 def _spend_result(state: Spent, result: Result, study: Study) -> None:
@@ -73,7 +90,7 @@ def over(study: Study, now: float) -> str:
     if limits.seconds is limits.compute_seconds is limits.cost is limits.target is None:
         return ""
     used = spent(study)
-    wall = used.seconds + max(0.0, now - used.last) if used.read else 0.0
+    wall = used.seconds + max(0.0, now - used.last) if used.read and not used.away else used.seconds
     if limits.target is not None and study.objectives and used.best <= study.objectives[0].loss(limits.target):
         return "target"
     measured = (("seconds", wall), ("compute_seconds", used.compute_seconds), ("cost", used.cost))

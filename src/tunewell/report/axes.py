@@ -86,7 +86,7 @@ def is_log(values: Sequence[float]) -> bool:
     ordered = sorted(value for value in values if math.isfinite(value))
     if len(ordered) < 3 or ordered[0] <= 0:
         return False
-    return ordered[int(0.98 * (len(ordered) - 1))] / ordered[int(0.02 * len(ordered))] >= 50
+    return ordered[int(0.98 * (len(ordered) - 1))] / ordered[int(0.02 * len(ordered))] >= 20
 
 
 def places(space: Space, configs: Sequence[Config]) -> list[dict[str, Any]]:
