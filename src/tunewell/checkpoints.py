@@ -25,10 +25,11 @@ def _succeeded(study: Study, job: Job) -> bool:
 
 
 def origin(study: Study, job: Job) -> tuple[int, Path | None]:
-    """The step that an attempt at `job` starts from, and the checkpoint there: its own last one, its parent's, or
-    none.
+    """The step that an attempt at `job` starts from, and the checkpoint there: its own last one, its parent's, or none.
+
+    One at the job's very end is none to go on from: nothing would be left to train.
     """
-    own = [report for report in study.reports(job.id) if report.saved is not None]
+    own = [report for report in study.reports(job.id) if report.saved is not None and report.steps[-1] < job.until]
     if own and _exists(study, own[-1].saved):
         return own[-1].steps[-1], study.path(own[-1].saved)
     parent = study.results[job.parent] if job.parent is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import math
@@ -61,7 +62,13 @@ class LiveStudy(Study):
 
     def refresh(self) -> None:
         """Read what others have committed."""
-        self._take(self.store.read(self.name, after=len(self._log)))
+        collects = gc.isenabled()
+        gc.disable()  # all that is read stays: looking for garbage among it took most of the time
+        try:
+            self._take(self.store.read(self.name, after=len(self._log)))
+        finally:
+            if collects:
+                gc.enable()
 
     def write(self, *events: Event) -> None:
         """Commit events, and read what others committed before them. Raises Conflict or Stale; then nothing is

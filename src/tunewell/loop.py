@@ -8,6 +8,7 @@ over.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,8 +81,12 @@ class Loop:
         idle = not self._fill() and not self._running()
         if idle and self._ended():
             return False
-        with self._stop.waiting(interrupts=self.executor.inside):
+        self._stop.check()
+        self._stop.at_once = self.executor.inside
+        try:
             said = self.executor.wait(POLL if self._running() else 0.05)
+        finally:
+            self._stop.at_once = False
         self._record(said)
         return True
 
@@ -152,11 +157,28 @@ class Loop:
         if job.id in self.study.results or self._is_cancelled(job):
             self._finish_cancelled(job, attempt)
             return False
+        if self._was_done(job, attempt):
+            return True
         if job.parent is not None and self._attempts.pop(job.parent, None) is not None:
             self.study.store.leases.release(self.study.name, job.parent, self.study.owner)
         self._attempts[job.id] = attempt
         self.executor.submit(self._task(job, attempt))
         self._forget_evicted()
+        return True
+
+    def _was_done(self, job: Job, attempt: int) -> bool:
+        """Whether an earlier attempt said all but its Result, and left a checkpoint, before it was killed: write that."""
+        reports = self.study.reports(job.id)
+        if not reports or reports[-1].saved is None or reports[-1].steps[-1] < job.until:
+            return False
+        curve = self.study.curve(job.id)
+        metrics = {name: next(v for v in reversed(column) if not math.isnan(v)) for name, column in curve.values.items()}
+        result = Result(job.id, "done", metrics, curve.steps[-1], attempt=attempt, saved=reports[-1].saved)
+        result = checked(self.study, result)
+        if result.status != "done":
+            return False  # it would have said more: it runs again
+        self.study.write(msgspec.structs.replace(result, made=self.made))
+        self.study.store.leases.release(self.study.name, job.id, self.study.owner)
         return True
 
     def _task(self, job: Job, attempt: int) -> Task:

@@ -17,7 +17,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)  # the second: a cluster that wants it
 
 
 class Stop:
-    """Whether somebody asked this process to stop; `at_once` while a signal interrupts what runs."""
+    """Whether somebody asked this process to stop; while `at_once`, a signal interrupts what runs."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -30,16 +30,10 @@ class Stop:
             raise KeyboardInterrupt
         self.asked = True
 
-    @contextmanager
-    def waiting(self, *, interrupts: bool) -> Iterator[None]:
-        """The moment to stop; with `interrupts`, the whole block is."""
+    def check(self) -> None:
+        """The moment to stop, if somebody asked."""
         if self.asked:
             raise KeyboardInterrupt
-        self.at_once = interrupts
-        try:
-            yield
-        finally:
-            self.at_once = False
 
 
 @contextmanager

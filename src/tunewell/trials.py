@@ -112,10 +112,10 @@ class Best(msgspec.Struct, frozen=True):
 
 
 class _Finals(msgspec.Struct):
-    """Fold state: the feasible results at the largest `until` so far, grouped by config."""
+    """Fold state: the feasible results at the largest `until` so far, as (job, loss), grouped by config."""
 
     until: int = 0
-    groups: dict[str, list[int]] = {}
+    groups: dict[str, list[tuple[int, float]]] = {}
 
 
 def best(study: Study) -> Best | None:
@@ -124,10 +124,11 @@ def best(study: Study) -> Best | None:
 
     if not study.objectives:
         return None
-    groups = list(study.fold(("finals", study.goals), _Finals, _add_final).groups.values())
-    if not groups:
+    finals = list(study.fold(("finals", study.goals), _Finals, _add_final).groups.values())
+    if not finals:
         return None
-    losses = [[study.loss(job) for job in group] for group in groups]
+    groups = [[job for job, _ in group] for group in finals]
+    losses = [[loss for _, loss in group] for group in finals]
     means = [sum(row) / len(row) for row in losses]
     noise, source = _noise(study, groups, losses)
     estimates, errors = shrink(means, [len(row) for row in losses], noise)
@@ -184,11 +185,14 @@ def _add_final(state: _Finals, event: Event, study: Study) -> _Finals:
     if not isinstance(event, Result) or event.status != "done":
         return state
     job = study.jobs[event.job]
-    if job.until < state.until or not math.isfinite(study.loss(event.job)) or not study.feasible(event.job):
+    if job.until < state.until:
+        return state
+    loss = study.loss(event.job)
+    if not math.isfinite(loss) or not study.feasible(event.job):
         return state
     if job.until > state.until:
         state = _Finals(job.until, {})
-    state.groups.setdefault(canonical(job.config), []).append(event.job)
+    state.groups.setdefault(canonical(job.config), []).append((event.job, loss))
     return state
 
 

@@ -48,6 +48,8 @@ class Narrowing:
     floor: float = 0.1
     chance: float = 0.2
     shrink: float = 0.5
+    level: float = 0.9
+    prior: float = 1.0
 
     def narrowed(self, space: Space, region: Region, units: Array, losses: Array, size: int) -> Region:
         """The successor of `region`, given all trials: points `(n, d)` of the unit cube of `space`, losses `(n,)`.
@@ -57,6 +59,8 @@ class Narrowing:
         """
         if np.isfinite(losses).sum() < 3:
             return region
+        if self.top > 0.5:
+            return model(self, space, region, units, losses)
         good = np.argsort(losses, kind="stable")[: max(3, math.ceil(self.top * size))]
         good = good[np.isfinite(losses[good])]
         within = _within(space, region, units)
@@ -180,3 +184,61 @@ def _values(entry: Entry, dimension: Dimension, kept: tuple[float, ...]) -> list
         first, last = int(kept[0] * size), min(int(kept[1] * size), size - 1)
         return [entry.axis.at((number + 0.5) / size) for number in range(first, last + 1)]
     return [entry.axis.at(kept[0]), entry.axis.at(kept[1])]
+
+
+def model(self, space, region, units, losses, draws=256):
+    from statistics import NormalDist
+    near = _within(space, tuple(_everything(x) if x.kind == "choice" else _doubled2(k) for x, k in zip(space.dimensions, region)), units)
+    best = int(np.argmin(losses)); near[best] = True
+    U = units[near]; L = losses[near]; n = len(L)
+    if n < 4: return region
+    order = np.argsort(np.argsort(L, kind="stable"), kind="stable").astype(float)
+    bad = ~np.isfinite(L)
+    if bad.any(): order[bad] = order[bad].mean()
+    y = np.array([NormalDist().inv_cdf((o + 0.5) / n) for o in order])
+    cols = [np.ones(n)]; spans = []
+    for x, k, u in zip(space.dimensions, region, U.T):
+        act = ~np.isnan(u)
+        if x.kind == "choice":
+            idx = np.where(act, np.floor(np.nan_to_num(u) * x.size), -1)
+            spans.append((len(cols), len(cols) + x.size)); cols += [(idx == o).astype(float) for o in range(x.size)]
+        else:
+            c, h = (k[0] + k[1]) / 2, max((k[1] - k[0]) / 2, 1e-9)
+            z = np.where(act, (np.nan_to_num(u) - c) / h, 0.0)
+            spans.append((len(cols), len(cols) + 2)); cols += [z, np.where(act, z * z, 0.0)]
+    X = np.array(cols).T
+    prior = np.full(X.shape[1], self.prior); prior[0] = 1e-3
+    s2 = 0.5
+    for _ in range(5):
+        A = X.T @ X / s2 + np.diag(prior)
+        mu = np.linalg.solve(A, X.T @ y / s2)
+        df = np.trace(np.linalg.solve(A, X.T @ X / s2))
+        s2 = max(float(np.sum((y - X @ mu) ** 2)) / max(n - df, 1.0), 0.02)
+    A = X.T @ X / s2 + np.diag(prior)
+    chol = np.linalg.cholesky(np.linalg.inv(A))
+    B = mu + np.random.default_rng(0).standard_normal((draws, len(mu))) @ chol.T
+    out = []
+    tail = (1 - self.level) / 2
+    for x, k, (i, j), b in zip(space.dimensions, region, spans, units[best]):
+        if x.kind == "choice":
+            kept = np.array(list(range(x.size)))
+            wins = np.bincount(np.argmin(B[:, i:j], axis=1), minlength=x.size) / draws
+            rank = np.argsort(-wins); cum = np.cumsum(wins[rank])
+            keep = set(rank[: int(np.searchsorted(cum, self.level)) + 1].tolist())
+            if not np.isnan(b): keep.add(int(b * x.size))
+            out.append(tuple(sorted(keep))); continue
+        c, h = (k[0] + k[1]) / 2, max((k[1] - k[0]) / 2, 1e-9)
+        lo, hi = (max(0.0, k[0] - h) - c) / h, (min(1.0, k[1] + h) - c) / h
+        a, q = B[:, i], B[:, i + 1]
+        inner = np.clip(np.where(q > 1e-9, -a / (2 * np.where(q > 1e-9, q, 1.0)), 0.0), lo, hi)
+        ends = np.where(a * lo + q * lo * lo < a * hi + q * hi * hi, lo, hi)
+        arg = np.where(q > 1e-9, inner, ends)
+        low, high = c + h * np.quantile(arg, (tail, 1 - tail))
+        if not np.isnan(b): low, high = min(low, b), max(high, b)
+        out.append(_at_least(max(low, 0.0), min(high, 1.0), max(self.floor, self.shrink * (k[1] - k[0]))))
+    return tuple(out)
+
+
+def _doubled2(k):
+    h = (k[1] - k[0]) / 2
+    return (max(0.0, k[0] - h), min(1.0, k[1] + h))

@@ -42,6 +42,8 @@ class Zoom:
     chance: float = 0.2
     scouts: int = 0
     shrink: float = 0.5
+    level: float = 0.9
+    prior: float = 1.0
     widen: bool = True
 
     reference: ClassVar[str] = ""
@@ -76,7 +78,7 @@ class Zoom:
 
     def _rounds(self, study: Study) -> Rounds:
         space, goals = study.space, study.goals
-        narrowing = Narrowing(self.top, self.floor, self.chance, self.shrink)
+        narrowing = Narrowing(self.top, self.floor, self.chance, self.shrink, self.level, self.prior)
         limit = self.trials or 8 + 2 * len(study.space.paths)
         return study.fold(("zoom", self, space, goals), lambda: Rounds(space, narrowing, whole(space), limit, self.widen), _follow)
 
