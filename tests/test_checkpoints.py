@@ -6,7 +6,7 @@ import pytest
 
 import tunewell as tw
 from tests.test_study import opened, ran
-from tunewell.checkpoints import garbage, keeps, origin
+from tunewell.checkpoints import garbage, keeps, origin, unsaid_result
 from tunewell.events import Goal, Job, Report
 
 
@@ -80,3 +80,14 @@ def test_a_study_keeps_one_checkpoint_a_trial(tmp_path):
     assert garbage(study) == []
     assert (study.best.checkpoint / "weights").read_text() == "5"
     study.close()
+
+
+def test_a_job_that_was_killed_before_its_result_is_done_when_its_checkpoint_is_at_its_end(study):
+    job = study.start(Job({"x": 0.1}, 9))
+    study.commit(job)
+    study.commit(Report(job.id, (8,), {"loss": (2.0,)}, saved=saved(study, 0, 8)))
+    assert unsaid_result(study, job, 2) is None
+    study.commit(Report(job.id, (9,), {"loss": (1.0,)}, saved=saved(study, 0, 9)))
+    assert origin(study, job) == (8, study.files / "job-000000/step-000008-attempt-1")
+    result = unsaid_result(study, job, 2)
+    assert (result.metrics, result.step, result.attempt) == ({"loss": 1.0}, 9, 2)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tunewell.methods.random import Random
     from tunewell.methods.unique import Unique
     from tunewell.methods.zoom import Zoom
+    from tunewell.replay import verify
     from tunewell.space import (
         Choice,
         Constant,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from tunewell.stores.memory import MemoryStore
     from tunewell.stores.sql import SqlStore
     from tunewell.study import Act, Best, Goal, Job, Limits, Report, Result, Steps, Study, Trial
-    from tunewell.replay import verify
 
 __version__ = "0.1.0"
 

@@ -6,6 +6,7 @@ running job keeps its last one.
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def origin(study: Study, job: Job) -> tuple[int, Path | None]:
     if parent is not None and _exists(study, parent.saved):
         return parent.step, study.path(parent.saved)
     return 0, None
+
+
+def unsaid_result(study: Study, job: Job, attempt: int) -> Result | None:
+    """The Result of a job whose reports and checkpoint go to its very end; None where something is left to train."""
+    reports = study.reports(job.id)
+    if not reports or reports[-1].saved is None or reports[-1].steps[-1] < job.until:
+        return None
+    columns = study.curve(job.id).values.items()
+    metrics = {name: [value for value in column if not math.isnan(value)][-1] for name, column in columns}
+    return Result(job.id, "done", metrics, reports[-1].steps[-1], attempt=attempt, saved=reports[-1].saved)
 
 
 def _exists(study: Study, saved: str | None) -> bool:

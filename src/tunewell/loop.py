@@ -8,7 +8,6 @@ over.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -167,17 +166,11 @@ class Loop:
         return True
 
     def _was_done(self, job: Job, attempt: int) -> bool:
-        """Whether an earlier attempt said all but its Result, and left a checkpoint, before it was killed: write that."""
-        reports = self.study.reports(job.id)
-        if not reports or reports[-1].saved is None or reports[-1].steps[-1] < job.until:
-            return False
-        curve = self.study.curve(job.id)
-        metrics = {name: next(v for v in reversed(column) if not math.isnan(v)) for name, column in curve.values.items()}
-        result = Result(job.id, "done", metrics, curve.steps[-1], attempt=attempt, saved=reports[-1].saved)
-        result = checked(self.study, result)
-        if result.status != "done":
+        """Whether a killed attempt had said all but its Result: then write that."""
+        unsaid = checkpoints.unsaid_result(self.study, job, attempt)
+        if unsaid is None or checked(self.study, unsaid).status != "done":
             return False  # it would have said more: it runs again
-        self.study.write(msgspec.structs.replace(result, made=self.made))
+        self.study.write(msgspec.structs.replace(unsaid, made=self.made))
         self.study.store.leases.release(self.study.name, job.id, self.study.owner)
         return True
 

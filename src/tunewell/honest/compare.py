@@ -1,7 +1,7 @@
 """Is a better than b, worse, or undecided: paired differences, one look.
 
-Student 1908, "The probable error of a mean". Valid for one look at a fixed number of pairs; looking again after each new
-pair would need an always-valid test.
+Student 1908, "The probable error of a mean". Valid for one look at a fixed number of pairs; looking again after each
+new pair would need an always-valid test.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from scipy.special import stdtr, stdtrit
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """`verdict` is "better", "worse" or "undecided" for a against b; `effect` the mean of a - b with its 95 % `interval`.
+    """`verdict` is "better", "worse" or "undecided" for a against b; `effect` the mean of a - b with its 95 %
+    `interval`.
 
     `probability` is that of a lower mean for a, under a flat prior; `pairs` how many differences it rests on.
     """
