@@ -1,15 +1,17 @@
-"""Coarse to fine: `Zoom(Grid)` and `Then(Grid, Sobol)` beside random search on public tuning tasks, and whether an optimum
-that the first narrowing leaves out is found again.
+"""Coarse to fine: `Zoom(Grid)` and `Then(Grid, Sobol)` beside random search on public tuning tasks, and whether an
+optimum that the first narrowing leaves out is found again.
 
-The public tasks are read from the folder of benchmark data: an argument, the environment variable TUNEWELL_BENCHDATA, or
-`../shared/benchdata` beside the project.
+The public tasks are read from the folder of benchmark data: an argument, the environment variable TUNEWELL_BENCHDATA,
+or `../shared/benchdata` beside the project.
 """
 
+import dataclasses
 import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ METHODS: Mapping[str, Method] = {
     "Random": Random(),
     "Sobol": Sobol(),
     "Zoom(Grid)": Zoom(),
-    "Then(Grid, Sobol)": Then(Take(25, Grid(levels=3, order="spread")), Sobol(), narrow=0.25),
+    "Then(Grid, Sobol)": Then(Take(25, Grid(levels=3, order="spread")), Sobol(), narrow=0.9),
 }
 """What is compared; the first is what the others are compared with."""
 
@@ -95,7 +97,7 @@ def _entry(parameter: Any, below: Iterable[Any] = ()) -> Entry:
 def regrets(folder: Path, task: str, method: Method, seed: int, marks: tuple[int, ...] = MARKS) -> list[float]:
     """The regret of the best trial so far, after so many trials: 0 is the best value known, 1 the median of random."""
     problem, found = load(folder, task), []
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, 1, 7])
 
     def loss(config: Config, step: int) -> float:
         try:
@@ -117,8 +119,8 @@ def _regret(problem: Any, loss: float) -> float:
 
 
 def public_tasks(quick: bool, data: str | Path | None = None) -> dict[str, dict[str, Any]]:
-    """For each method: mean regret after 25, 50 and 100 trials, the share of runs it wins against random search with the
-    same seed (a draw is half a win), and the share of tasks on which it is better on average.
+    """For each method: mean regret after 25, 50 and 100 trials, the share of runs it wins against random search with
+    the same seed (a draw is half a win), and the share of tasks on which it is better on average.
     """
     folder = data_folder(data)
     tasks = task_names(folder)[:: 8 if quick else 1]
@@ -139,23 +141,120 @@ def _compared(mine: Any, random: Any) -> dict[str, Any]:
 
 # --- an optimum outside of the first narrowing -----------------------------------------------------------------------
 
-Surface = Callable[[np.ndarray[Any, Any]], float]
+Points = np.ndarray[Any, np.dtype[Any]]
+Surface = Callable[[Points], float]
 """A loss on the unit cube."""
 
-PLANTED: Mapping[str, tuple[int, int]] = {"valley": (2, 100), "edge": (3, 100), "decoy": (2, 100)}
-"""The dimensions and the trials of each kind of landscape."""
+
+@dataclass(frozen=True)
+class Landscape:
+    """A loss on the unit cube, where it is lowest, and the loss that only the place about the optimum has."""
+
+    loss: Surface
+    optimum: np.ndarray[Any, Any]
+    enough: float
 
 
-def planted_optimum(quick: bool) -> dict[str, float]:
-    """For each kind of landscape: the share of seeds in which an optimum is found that the first narrowing leaves out.
+def _bowl(rng: np.random.Generator, optimum: np.ndarray[Any, Any]) -> Landscape:
+    """A bowl up to ten times as steep in one entry as in another."""
+    weights = 10 ** -rng.random(len(optimum))
+    return Landscape(lambda x: float(weights @ (x - optimum) ** 2), optimum, 0.01 * float(weights.mean()))
 
-    "valley": a narrow curved or slanted valley, of which the coarse grid sees only the slopes. "edge": the optimum lies at a
-    corner of the space, beyond a ridge of the first range. "decoy": a wide shallow basin, where the first round leads, and a
-    deep one with a sixteenth of the space, which no point of the first round touches.
+
+def _anywhere(rng: np.random.Generator, dimensions: int) -> Landscape:
+    return _bowl(rng, rng.random(dimensions))
+
+
+def _at_the_edge(rng: np.random.Generator, dimensions: int) -> Landscape:
+    corner = rng.integers(0, 2, dimensions)
+    return _bowl(rng, np.abs(corner - rng.uniform(0.1, 0.2, dimensions)))
+
+
+def _valley(rng: np.random.Generator, dimensions: int) -> Landscape:
+    """A slanted valley, ten times as steep across as along: no sum over its entries."""
+    turn = np.linalg.qr(rng.standard_normal((dimensions, dimensions)))[0]
+    optimum, weights = rng.random(dimensions), 10 ** np.linspace(0, 1, dimensions)
+    loss: Surface = lambda x: float(weights @ (turn @ (x - optimum)) ** 2)  # noqa: E731
+    return Landscape(loss, optimum, 0.01 * float(np.median([loss(x) for x in rng.random((300, dimensions))])))
+
+
+def _decoy(rng: np.random.Generator, dimensions: int) -> Landscape:
+    """A wide bowl that leads the first round astray, and a deeper hole elsewhere, of a tenth of the space or more."""
+    centre, optimum, radius = rng.random(dimensions), rng.uniform(0.1, 0.9, dimensions), 0.4
+
+    def loss(x: np.ndarray[Any, Any]) -> float:
+        near = float(np.sum((x - optimum) ** 2)) / radius**2
+        return (0.5 + float(np.sum((x - centre) ** 2))) * min(near, 1.0)
+
+    return Landscape(loss, optimum, 0.1)
+
+
+PLANTED: Mapping[str, tuple[Callable[[np.random.Generator, int], Landscape], int, int]] = {
+    "bowl": (_anywhere, 3, 100),
+    "edge": (_at_the_edge, 3, 100),
+    "decoy": (_decoy, 3, 240),
+    "valley": (_valley, 3, 200),
+}
+"""Each kind of landscape, its dimensions, and the trials."""
+
+
+def planted_optimum(quick: bool, method: Method | None = None) -> dict[str, float]:
+    """For each kind of landscape: the share of 100 in which the optimum is found that the first narrowing leaves out.
+
+    `method` searches instead of Zoom, on the same landscapes.
     """
-    seeds = range(10 if quick else 100)
+    seeds = range(8 if quick else 100)
+    work = [(kind, seed, method or Zoom()) for kind in PLANTED for seed in seeds]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        work = [(kind, seed, *PLANTED[kind]) for kind in PLANTED for seed in seeds]
         found = list(pool.map(is_found, *zip(*work, strict=True), chunksize=4))
     table = np.array(found, dtype=float).reshape(len(PLANTED), len(seeds))
     return {kind: float(row.mean()) for kind, row in zip(PLANTED, table, strict=True)}
+
+
+def is_found(kind: str, seed: int, method: Method) -> bool:
+    """Whether a method finds the optimum of one landscape, the first of its kind whose optimum Zoom narrows away."""
+    make, dimensions, trials = PLANTED[kind]
+    for attempt in range(1000):
+        rng = np.random.default_rng([seed, attempt, 7])  # not the stream that a method draws from
+        landscape = make(rng, dimensions)
+        if _is_left_out(landscape, seed):
+            return min(_losses(method, landscape, seed, trials)) <= landscape.enough
+    raise RuntimeError(f"{kind}: no optimum of 1000 lies outside of the first narrowing")
+
+
+def _is_left_out(landscape: Landscape, seed: int) -> bool:
+    """Whether the region of Zoom's second round lacks the optimum."""
+    dimensions = len(landscape.optimum)
+    space, zoom = _cube(dimensions), Zoom()
+    points: list[Any] = []
+    losses = _losses(dataclasses.replace(zoom, rounds=1), landscape, seed, 1000, points)
+    second = Narrowing(zoom.level, zoom.floor).narrowed(space, whole(space), np.array(points), np.array(losses))
+    return any(not low <= unit <= high for unit, (low, high) in zip(landscape.optimum, second, strict=True))
+
+
+def _losses(
+    method: Method, landscape: Landscape, seed: int, trials: int, points: list[Any] | None = None
+) -> list[float]:
+    """The losses of a run on a landscape, in order; `points` receives where they were measured."""
+    space, losses = _cube(len(landscape.optimum)), []
+
+    def measure(config: Config, step: int) -> float:
+        point = space.encode(config)
+        losses.append(landscape.loss(point))
+        if points is not None:
+            points.append(point)
+        return losses[-1]
+
+    Player(method, measure).play(new_study(space, seed=seed, trials=trials))
+    return losses
+
+
+def _cube(dimensions: int) -> Space:
+    return Space({f"x{number}": Float(0, 1) for number in range(dimensions)})
+
+
+if __name__ == "__main__":
+    for name, row in public_tasks(quick=False).items():
+        print(name, {key: {mark: round(value, 4) for mark, value in marks.items()} for key, marks in row.items()})
+    for method in (Zoom(), Random(), Sobol()):
+        print(type(method).__name__, planted_optimum(quick=False, method=method))

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,10 +55,30 @@ def with_blocks(*languages: str) -> list[Any]:
     return [pytest.param(page, id=shown(page)) for page in PAGES if blocks(page, *languages)]
 
 
+def lay_out(page: Path, folder: Path) -> None:
+    """Write the blocks that begin with the name of a file, and install the package of a pyproject.toml."""
+    for block in blocks(page, "toml", "python"):
+        if name := re.match(r"# (\S+\.(?:toml|py))\n", block.text):
+            (folder / name[1]).parent.mkdir(exist_ok=True)
+            (folder / name[1]).write_text(block.text)
+        elif block.language == "toml" and "project" in (data := tomllib.loads(block.text)):
+            install(folder, data["project"]["entry-points"])
+
+
+def install(folder: Path, groups: Mapping[str, Mapping[str, str]]) -> None:
+    """What an installer would leave in `folder` of a package with these entry points."""
+    information = folder / "page-1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: page\nVersion: 1\n")
+    lines = [line for name, points in groups.items() for line in (f"[{name}]", *map(" = ".join, points.items()))]
+    (information / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
 @pytest.mark.parametrize("page", with_blocks("python"))
 def test_python_runs(page: Path, tmp_path: Path) -> None:
     """In a process of its own, as a reader would: the blocks in order, one namespace, an empty folder."""
-    program = tmp_path / f"{page.stem}.py"
+    lay_out(page, tmp_path)
+    program = tmp_path / "page.py"
     lines: list[str] = []
     for block in blocks(page, "python"):
         lines += [""] * (block.line - 1 - len(lines)) + block.text.splitlines()  # a traceback shows the page's lines
@@ -69,9 +89,8 @@ def test_python_runs(page: Path, tmp_path: Path) -> None:
 
 def test_contract_of_the_new_method_holds(tmp_path: Path) -> None:
     """The page for authors of methods promises that its method keeps the laws."""
-    page = ROOT / "docs" / "new-method.md"
-    (tmp_path / "test_page.py").write_text("".join(block.text for block in blocks(page, "python")))
-    done = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py"], tmp_path)
+    lay_out(ROOT / "docs" / "new-method.md", tmp_path)
+    done = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_local_search.py"], tmp_path)
     assert done.returncode == 0, done.stdout
 
 
@@ -93,13 +112,12 @@ def test_toml_is_read(page: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", with_blocks("console"))
 def test_commands_work(page: Path, tmp_path: Path) -> None:
     """Each line after `$` ends with 0, in a folder that has the page's study files and programs in it."""
-    for block in blocks(page, "toml", "python"):
-        if name := re.match(r"# (\S+\.(?:toml|py))\n", block.text):
-            (tmp_path / name[1]).write_text(block.text)
-    lines = [line[2:] for block in blocks(page, "console") for line in block.text.splitlines() if line[:2] == "$ "]
-    (tmp_path / "commands.json").write_text(json.dumps([shlex.split(line, comments=True) for line in lines]))
-    done = run([sys.executable, "-W", "error", "-c", COMMANDS], tmp_path)
-    assert done.returncode == 0, f"{shown(page)}\n{done.stdout}{done.stderr}"
+    lay_out(page, tmp_path)
+    for block in blocks(page, "console"):
+        lines = [shlex.split(line[2:], comments=True) for line in block.text.splitlines() if line[:2] == "$ "]
+        (tmp_path / "commands.json").write_text(json.dumps(lines))
+        done = run([sys.executable, "-W", "error", "-c", COMMANDS], tmp_path)
+        assert done.returncode == 0, f"{shown(page)}\n{done.stdout}{done.stderr}"
 
 
 COMMANDS = """
@@ -112,7 +130,7 @@ for program, *words in json.loads(Path("commands.json").read_text()):
     code = main(words)
     assert code == 0, f"{words} ended with {code}"
 """
-"""All commands of a page in one process: the imports take longer than they do."""
+"""All commands of a block in one process: the imports take longer than they do."""
 
 
 def run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -35,7 +35,7 @@ POLL = 0.5
 """Seconds between two looks at what other processes committed."""
 LOST = 3
 """Attempts at a job whose workers are lost before it counts as failed."""
-ALIKE = 5
+ALIKE = 10
 """When the first so many trials all fail for the same reason, the study stops: the fault is not in the configs."""
 
 

@@ -1,29 +1,42 @@
 """Which part of a space the evidence leaves: what `Then` and `Zoom` narrow by.
 
-A `Region` holds, for each coordinate of the unit cube, what is kept of it: (low, high), or for a Choice the numbers of
-the options. The best share of the trials in a region says where its successor lies. An entry is narrowed only where
-these are closer together than as many trials drawn by chance would be (a permutation test), so that an entry which does
-not matter keeps its range; and every new range leaves room beyond the outermost good trial, so that it can move
-outward.
+The trials in and around a region are fitted by a sum of one quadratic for each number and one level for each option,
+as in the response surface designs of Box and Wilson, on the normal scores of the losses, which outliers and failures
+cannot bend. Draws from the posterior of this Bayesian fit say where the optimum of each entry may lie, also beyond the
+edge of the region: the next region is where it lies with probability `level`. So a range shrinks as far as the evidence
+goes, moves and widens outward where the best seems to lie there, and stays wide in an entry that does not matter, or
+whose effect is no such sum.
+
+G. E. P. Box, K. B. Wilson: On the experimental attainment of optimum conditions. J. Royal Stat. Society B 13, 1951.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from tunewell.space import Choice, Dimension, Space
+from tunewell.space import Choice, Config, Dimension, Space
 from tunewell.space.entry import Entry
+from tunewell.study import Event, Result, Study
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Region = tuple[tuple[float, ...], ...]
 
-_PERMUTATIONS = 200
+Region = tuple[tuple[float, ...], ...]
+"""For each coordinate of the unit cube, what is kept of it: (low, high), or for a Choice the numbers of the options."""
+
+_DRAWS = 256
+_FEWEST = 4
+"""With fewer trials nothing is narrowed."""
+
+_RIVALS = 5
+"""So many of the best trials decide where to look."""
+
 _CLOSE = 1e-9
 
 
@@ -38,86 +51,110 @@ def _everything(dimension: Dimension) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Narrowing:
-    """How to narrow.
-
-    `top`: the share of the trials that count as good. `floor`: the least width of a range, as a share of the original
-    one. `chance`: how probable it may be at most that luck alone put the good trials so close together.
+    """How to narrow: to where the optimum of an entry lies with probability `level`, and a number to no less than the
+    share `floor` of its range in the whole space.
     """
 
-    top: float = 0.25
-    floor: float = 0.1
-    chance: float = 0.2
-    shrink: float = 0.5
     level: float = 0.9
-    prior: float = 1.0
+    floor: float = 0.1
 
-    def narrowed(self, space: Space, region: Region, units: Array, losses: Array, size: int) -> Region:
+    def narrowed(self, space: Space, region: Region, units: Array, losses: Array) -> Region:
         """The successor of `region`, given all trials: points `(n, d)` of the unit cube of `space`, losses `(n,)`.
 
-        The good ones are so many as the share `top` of `size`. A loss that is not finite is a trial that failed. Without
-        three trials that did not, nothing is narrowed.
+        A loss that is not finite is a trial that failed. Too few trials leave the region as it is.
         """
-        if np.isfinite(losses).sum() < 3:
+        centre = _centre(space, region, units, losses)
+        if centre is None:
             return region
-        if self.top > 0.5:
-            return model(self, space, region, units, losses)
-        good = np.argsort(losses, kind="stable")[: max(3, math.ceil(self.top * size))]
-        good = good[np.isfinite(losses[good])]
-        within = _within(space, region, units)
-        within[good] = True
+        region = _moved(space, region, centre)
+        near = _within(space, _around(space, region), units)
+        if near.sum() < _FEWEST:
+            return region
+        optima = _optima(space, region, units[near], losses[near])
         return tuple(
-            self._options(dimension.size or 0, kept, column[within], column[good])
-            if dimension.kind == "choice"
-            else self._range(kept, column, column[within], column[good])
-            for dimension, kept, column in zip(space.dimensions, region, units.T)
+            self._options(dimension.size or 0, draws, unit) if dimension.kind == "choice" else self._range(draws, unit)
+            for dimension, draws, unit in zip(space.dimensions, optima.T, centre)
         )
 
-    def _options(self, size: int, kept: tuple[float, ...], tried: Array, good: Array) -> tuple[float, ...]:
-        """Drop the options that were tried often enough to have been among the good ones, and never were."""
-        tried, good = _numbers(tried, size), _numbers(good, size)
-        if not len(good):
-            return kept
-        missed = 1 - len(good) / len(tried)
-        return tuple(n for n in kept if n in good or missed ** np.sum(tried == n) > self.chance)
+    def is_narrowest(self, space: Space, region: Region) -> bool:
+        """Whether nothing is left to narrow."""
+        return all(
+            len(kept) == 1 if dimension.kind == "choice" else kept[1] - kept[0] <= self.floor + _CLOSE
+            for dimension, kept in zip(space.dimensions, region)
+        )
 
-    def _range(self, kept: tuple[float, ...], everywhere: Array, tried: Array, good: Array) -> tuple[float, ...]:
-        """The range of the good trials and a margin; the range as it is where they may be so close by luck."""
-        tried, active = tried[~np.isnan(tried)], good[~np.isnan(good)]
-        if len(active) < 3:
-            return kept
-        best = good[0]
-        low, high = np.quantile(active, (0.05, 0.95))
-        if _chance(tried, len(active), high - low) > self.chance:
-            return _widened(kept, best)
-        low, high = np.fmin(low, best), np.fmax(high, best)
-        least = (high - low) / (len(active) - 1)
-        below, above = everywhere[everywhere < low - _CLOSE], everywhere[everywhere > high + _CLOSE]
-        low -= max(least, (low - max(below, default=-low)) / 2)
-        high += max(least, (min(above, default=2 - high) - high) / 2)
-        least = max(self.floor, self.shrink * (kept[1] - kept[0]))
-        return _at_least(max(low, 0.0), min(high, 1.0), least)
+    def _options(self, size: int, optima: Array, centre: float) -> tuple[float, ...]:
+        """The options without those that are hardly ever the best."""
+        kept = np.bincount(optima.astype(int), minlength=size) >= len(optima) * (1 - self.level) / size
+        if not np.isnan(centre):
+            kept[int(centre * size)] = True
+        return tuple(np.flatnonzero(kept).tolist())
+
+    def _range(self, optima: Array, centre: float) -> tuple[float, ...]:
+        """The range in which the optimum lies, and the centre with it, not narrower than the floor."""
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(optima, (tail, 1 - tail))
+        return _at_least(float(np.fmin(low, centre)), float(np.fmax(high, centre)), self.floor)
 
 
 def _at_least(low: float, high: float, width: float) -> tuple[float, float]:
-    """The range, made so wide at least."""
+    """The range, made so wide at least, within 0 and 1."""
     if high - low >= width:
-        return float(low), float(high)
+        return low, high
     low = min(max((low + high - width) / 2, 0.0), 1.0 - width)
-    return float(low), float(low + width)
+    return low, low + width
 
 
-def widened(space: Space, region: Region, best: Array) -> Region:
-    """Each range twice as wide, about the best point `(d,)` where it is active; all options."""
+# --- where to look ---------------------------------------------------------------------------------------------------
+
+
+def _centre(space: Space, region: Region, units: Array, losses: Array) -> Array | None:
+    """The point `(d,)` of the trial to look around; None where all failed.
+
+    It is the best trial, as long as little has been tried about it. Then it is that one of the best which has most of
+    them about it, so that a single lucky result does not hold the search for ever.
+    """
+    order = losses.argsort(kind="stable")[:_RIVALS]
+    best = units[order[np.isfinite(losses[order])]]
+    if not len(best):
+        return None
+    if _within(space, _box(space, region, best[0]), units).sum() < _FEWEST + len(space.paths):
+        found: Array = best[0]
+        return found
+    weights = 1 / np.arange(1, len(best) + 1)
+    support = [weights @ _within(space, _box(space, region, point), best) for point in best]
+    found = best[int(np.argmax(support))]
+    return found
+
+
+def _box(space: Space, region: Region, point: Array) -> Region:
+    """As much room as the region has, about a point, with all options."""
     return tuple(
-        _everything(dimension) if dimension.kind == "choice" else _doubled(kept, unit)
-        for dimension, kept, unit in zip(space.dimensions, region, best)
+        _everything(dimension) if dimension.kind == "choice" or np.isnan(unit) else _about(kept, unit)
+        for dimension, kept, unit in zip(space.dimensions, region, point)
     )
 
 
-def _doubled(kept: tuple[float, ...], best: float) -> tuple[float, float]:
-    width = kept[1] - kept[0]
-    centre = (kept[0] + kept[1]) / 2 if np.isnan(best) else best
-    return _at_least(max(centre - width, 0.0), min(centre + width, 1.0), min(2 * width, 1.0))
+def _about(kept: tuple[float, ...], unit: float) -> tuple[float, float]:
+    return _at_least(float(unit), float(unit), kept[1] - kept[0])
+
+
+def _moved(space: Space, region: Region, point: Array) -> Region:
+    """The region, or as much room about a point that lies outside."""
+    return region if _within(space, region, point[None])[0] else _box(space, region, point)
+
+
+def _around(space: Space, region: Region) -> Region:
+    """The region with half its width more on each side, and all options."""
+    return tuple(
+        _everything(dimension) if dimension.kind == "choice" else _reach(kept)
+        for dimension, kept in zip(space.dimensions, region)
+    )
+
+
+def _reach(kept: tuple[float, ...]) -> tuple[float, float]:
+    room = (kept[1] - kept[0]) / 2
+    return max(kept[0] - room, 0.0), min(kept[1] + room, 1.0)
 
 
 def _within(space: Space, region: Region, units: Array) -> Array:
@@ -132,27 +169,104 @@ def _within(space: Space, region: Region, units: Array) -> Array:
     return found
 
 
-def _numbers(column: Array, size: int) -> Array:
-    """The numbers of the options at coordinates, where the entry is active."""
-    numbers: Array = np.floor(column[~np.isnan(column)] * size)
-    return numbers
+# --- the fit ---------------------------------------------------------------------------------------------------------
 
 
-def _chance(tried: Array, count: int, width: float) -> float:
-    """The probability that `count` of the values `tried`, drawn at random, lie within no more than `width`."""
-    shuffles = np.random.default_rng(0).random((_PERMUTATIONS, len(tried))).argsort(axis=1)[:, :count]
-    low, high = np.quantile(tried[shuffles], (0.05, 0.95), axis=1)
-    return float(1 + np.sum(high - low <= width + _CLOSE)) / (_PERMUTATIONS + 1)
+def _optima(space: Space, region: Region, units: Array, losses: Array) -> Array:
+    """Where the optimum of each entry may lie: draws `(256, d)`, a coordinate for a number, the number of an option."""
+    blocks = [_features(dimension, kept, column) for dimension, kept, column in zip(space.dimensions, region, units.T)]
+    draws = _posterior(np.hstack([np.ones((len(units), 1)), *blocks]), _scores(losses))
+    ends = np.cumsum([1, *(block.shape[1] for block in blocks)])
+    found = [
+        draws[:, start:end].argmin(axis=1) if dimension.kind == "choice" else _lowest(kept, draws[:, start:end])
+        for dimension, kept, start, end in zip(space.dimensions, region, ends, ends[1:])
+    ]
+    return np.array(found, dtype=float).reshape(-1, _DRAWS).T
 
 
-def _widened(kept: tuple[float, ...], best: float) -> tuple[float, ...]:
-    """A range that is kept, moved outward by half its width where the best trial lies on its edge."""
-    low, high = kept
-    room = (high - low) / 2
-    return (
-        max(low - room, 0.0) if best <= low + _CLOSE else low,
-        min(high + room, 1.0) if best >= high - _CLOSE else high,
-    )
+def _scores(losses: Array) -> Array:
+    """The normal scores of losses, `(n,)`: ranks as quantiles of the normal distribution; failures share the last."""
+    ranks = losses.argsort(kind="stable").argsort(kind="stable").astype(float)
+    failed = ~np.isfinite(losses)
+    ranks[failed] = ranks[failed].mean() if failed.any() else 0.0
+    normal = NormalDist()
+    return np.array([normal.inv_cdf((rank + 0.5) / len(losses)) for rank in ranks])
+
+
+def _features(dimension: Dimension, kept: tuple[float, ...], column: Array) -> Array:
+    """What the loss is a sum of: an indicator of each option, or a number and its square; 0 where it is inactive."""
+    if dimension.kind == "choice":
+        chosen: Array = np.floor(column * (dimension.size or 0))[:, None] == np.arange(dimension.size or 0)
+        return chosen.astype(float)
+    centre, half = _middle(kept)
+    scaled = np.nan_to_num((column - centre) / half)
+    return np.stack([scaled, scaled**2], axis=1)
+
+
+def _middle(kept: tuple[float, ...]) -> tuple[float, float]:
+    """The centre of a range, and half its width."""
+    return (kept[0] + kept[1]) / 2, max((kept[1] - kept[0]) / 2, _CLOSE)
+
+
+def _posterior(features: Array, scores: Array) -> Array:
+    """Draws `(256, p)` of the coefficients of a linear fit of scores `(n,)` by features `(n, p)`.
+
+    The prior of a coefficient is the standard normal distribution, as wide as the scores are; that of the constant, the
+    first, is wide. The variance of the noise is iterated: the residual sum of squares by the degrees of freedom left.
+    """
+    precision = np.eye(features.shape[1])
+    precision[0, 0] = 1e-3
+    square, noise = features.T @ features, 0.5
+    for _ in range(5):
+        covariance = np.linalg.inv(square / noise + precision)
+        mean = covariance @ (features.T @ scores) / noise
+        used = float(np.trace(covariance @ square)) / noise
+        noise = max(float(np.sum((scores - features @ mean) ** 2)) / max(len(scores) - used, 1.0), 0.02)
+    root = np.linalg.cholesky(covariance)
+    draws: Array = mean + np.random.default_rng(0).standard_normal((_DRAWS, len(mean))) @ root.T
+    return draws
+
+
+def _lowest(kept: tuple[float, ...], coefficients: Array) -> Array:
+    """Where quadratics `(256, 2)` are lowest, up to half a width beyond the range: coordinates `(256,)`."""
+    centre, half = _middle(kept)
+    low, high = ((end - centre) / half for end in _reach(kept))
+    slope, bend = coefficients.T
+    ends = np.where(slope * low + bend * low**2 < slope * high + bend * high**2, low, high)
+    inner = np.clip(-slope / (2 * np.where(bend > 0, bend, 1.0)), low, high)
+    found: Array = centre + half * np.where(bend > 0, inner, ends)
+    return found
+
+
+# --- trials as they come in ------------------------------------------------------------------------------------------
+
+
+class Evidence(msgspec.Struct):
+    """Fold state: the configs that ended and their losses. What was cancelled or lost says nothing of its config."""
+
+    space: Space
+    configs: list[Config] = []
+    losses: list[float] = []
+
+    def narrowed(self, narrowing: Narrowing, region: Region) -> Region:
+        """The successor of `region` by these trials."""
+        return narrowing.narrowed(self.space, region, self.space.encode_many(self.configs), np.array(self.losses))
+
+
+def add_evidence(seen: Evidence, event: Event, study: Study) -> Evidence:
+    """Fold: one event more. Keyed by what it depends on: the space and the goals of the study."""
+    if isinstance(event, Result) and not _says_nothing(event):
+        seen.configs.append(study.jobs[event.job].config)
+        seen.losses.append(study.loss(event.job))
+    return seen
+
+
+def _says_nothing(result: Result) -> bool:
+    lost = result.error is not None and result.error.kind == "lost"
+    return result.status == "cancelled" or lost
+
+
+# --- as a space ------------------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=64)
@@ -184,61 +298,3 @@ def _values(entry: Entry, dimension: Dimension, kept: tuple[float, ...]) -> list
         first, last = int(kept[0] * size), min(int(kept[1] * size), size - 1)
         return [entry.axis.at((number + 0.5) / size) for number in range(first, last + 1)]
     return [entry.axis.at(kept[0]), entry.axis.at(kept[1])]
-
-
-def model(self, space, region, units, losses, draws=256):
-    from statistics import NormalDist
-    near = _within(space, tuple(_everything(x) if x.kind == "choice" else _doubled2(k) for x, k in zip(space.dimensions, region)), units)
-    best = int(np.argmin(losses)); near[best] = True
-    U = units[near]; L = losses[near]; n = len(L)
-    if n < 4: return region
-    order = np.argsort(np.argsort(L, kind="stable"), kind="stable").astype(float)
-    bad = ~np.isfinite(L)
-    if bad.any(): order[bad] = order[bad].mean()
-    y = np.array([NormalDist().inv_cdf((o + 0.5) / n) for o in order])
-    cols = [np.ones(n)]; spans = []
-    for x, k, u in zip(space.dimensions, region, U.T):
-        act = ~np.isnan(u)
-        if x.kind == "choice":
-            idx = np.where(act, np.floor(np.nan_to_num(u) * x.size), -1)
-            spans.append((len(cols), len(cols) + x.size)); cols += [(idx == o).astype(float) for o in range(x.size)]
-        else:
-            c, h = (k[0] + k[1]) / 2, max((k[1] - k[0]) / 2, 1e-9)
-            z = np.where(act, (np.nan_to_num(u) - c) / h, 0.0)
-            spans.append((len(cols), len(cols) + 2)); cols += [z, np.where(act, z * z, 0.0)]
-    X = np.array(cols).T
-    prior = np.full(X.shape[1], self.prior); prior[0] = 1e-3
-    s2 = 0.5
-    for _ in range(5):
-        A = X.T @ X / s2 + np.diag(prior)
-        mu = np.linalg.solve(A, X.T @ y / s2)
-        df = np.trace(np.linalg.solve(A, X.T @ X / s2))
-        s2 = max(float(np.sum((y - X @ mu) ** 2)) / max(n - df, 1.0), 0.02)
-    A = X.T @ X / s2 + np.diag(prior)
-    chol = np.linalg.cholesky(np.linalg.inv(A))
-    B = mu + np.random.default_rng(0).standard_normal((draws, len(mu))) @ chol.T
-    out = []
-    tail = (1 - self.level) / 2
-    for x, k, (i, j), b in zip(space.dimensions, region, spans, units[best]):
-        if x.kind == "choice":
-            kept = np.array(list(range(x.size)))
-            wins = np.bincount(np.argmin(B[:, i:j], axis=1), minlength=x.size) / draws
-            rank = np.argsort(-wins); cum = np.cumsum(wins[rank])
-            keep = set(rank[: int(np.searchsorted(cum, self.level)) + 1].tolist())
-            if not np.isnan(b): keep.add(int(b * x.size))
-            out.append(tuple(sorted(keep))); continue
-        c, h = (k[0] + k[1]) / 2, max((k[1] - k[0]) / 2, 1e-9)
-        lo, hi = (max(0.0, k[0] - h) - c) / h, (min(1.0, k[1] + h) - c) / h
-        a, q = B[:, i], B[:, i + 1]
-        inner = np.clip(np.where(q > 1e-9, -a / (2 * np.where(q > 1e-9, q, 1.0)), 0.0), lo, hi)
-        ends = np.where(a * lo + q * lo * lo < a * hi + q * hi * hi, lo, hi)
-        arg = np.where(q > 1e-9, inner, ends)
-        low, high = c + h * np.quantile(arg, (tail, 1 - tail))
-        if not np.isnan(b): low, high = min(low, b), max(high, b)
-        out.append(_at_least(max(low, 0.0), min(high, 1.0), max(self.floor, self.shrink * (k[1] - k[0]))))
-    return tuple(out)
-
-
-def _doubled2(k):
-    h = (k[1] - k[0]) / 2
-    return (max(0.0, k[0] - h), min(1.0, k[1] + h))

@@ -1,7 +1,7 @@
 """What methods share that ask for numbered points, one after the other: no state but the tags of their jobs.
 
-A job of such a method has the tag `(place,)`: its place in the plan. So the next proposal begins after the last place, however
-many jobs there are, and a plan of 10**9 points costs nothing until it is asked.
+A job of such a method has the tag `(place,)`: its place in the plan. So the next proposal begins after the last place,
+however many jobs there are, and a plan of 10**9 points costs nothing until it is asked.
 """
 
 from __future__ import annotations

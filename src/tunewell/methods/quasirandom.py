@@ -38,7 +38,8 @@ class QuasiRandom:
     """What the three have in common: the plan is the sequence of points, without those that violate a constraint.
 
     A config that the study has asked for is left out while there are new ones. Options of a Choice, steps and integers
-    have equal cells of the unit interval. Priors of the space are not followed: these sequences cover the ranges evenly.
+    have equal cells of the unit interval. Priors of the space are not followed: these sequences cover the ranges
+    evenly.
     """
 
     scramble: bool = field(default=True, kw_only=True)

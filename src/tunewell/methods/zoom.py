@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,10 +13,9 @@ from tunewell.errors import StudyError
 from tunewell.method import Method
 from tunewell.methods.compose import under
 from tunewell.methods.grid import Grid
-from tunewell.methods.narrowing import Narrowing, Region, cut, whole, widened
+from tunewell.methods.narrowing import Evidence, Narrowing, Region, add_evidence, cut, whole
 from tunewell.methods.quasirandom import Sobol
-from tunewell.space import Config, Space
-from tunewell.study import Event, Job, Result, Study
+from tunewell.study import Event, Job, Study
 
 _EMPTY = 20
 """So many rounds in a row without anything new to ask for are the end."""
@@ -25,35 +25,44 @@ _EMPTY = 20
 class Zoom:
     """Rounds of a method, each in the part of the space that the trials so far leave.
 
-    The first round is `of` in the whole space, the later ones are `then` (`of` again where it is left out). A round ends
-    with its method or after `trials` trials (left out: 8, and 2 for each entry); `rounds` limits their number. After each
-    round every entry shrinks to the region of the best `top` of the trials in it, never below `floor` of its original
-    range, and only where luck would put them so close together with no more than probability `chance`. A range grows
-    outward when the best trial lies on its edge. Where nothing is left to narrow, the next round looks at the whole space
-    again, with a finer grid. Learns from its own trials only.
+    The first round is `of` in the whole space, the later ones are `then` (`of` again where it is left out). A round
+    ends with its method or after `trials` trials (left out: 8, and 2 for each entry); `rounds` limits their number. The
+    next region of each entry is where its optimum lies with probability `level`, as far as the trials can tell (see
+    `tunewell.methods.narrowing`): never narrower than `floor` of the original range, and it may move and widen beyond
+    the region before. In later rounds each `scouts`-th trial looks at the whole space (0: none does). Where nothing is
+    left to narrow or to ask for, the next round is in the whole space again, with a finer grid. Learns from its own
+    trials only.
+
+    Reference: Box and Wilson, Journal of the Royal Statistical Society B 13, 1951.
     """
 
     of: Method = field(default_factory=lambda: Grid(levels=3, order="spread"))
     then: Method | None = None
     rounds: int | None = None
     trials: int | None = None
-    top: float = 0.25
-    floor: float = 0.1
-    chance: float = 0.2
-    scouts: int = 0
-    shrink: float = 0.5
     level: float = 0.9
-    prior: float = 1.0
-    widen: bool = True
+    floor: float = 0.1
+    scouts: int = 5
 
-    reference: ClassVar[str] = ""
+    reference: ClassVar[str] = """
+@article{box1951experimental,
+  title={On the experimental attainment of optimum conditions},
+  author={Box, George E. P. and Wilson, Kenneth B.},
+  journal={Journal of the Royal Statistical Society: Series B},
+  volume={13},
+  number={1},
+  pages={1--45},
+  year={1951}
+}"""
 
     def __post_init__(self) -> None:
         for name in ("rounds", "trials"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise StudyError(f"Zoom: {name}={value}", hint="At least 1.")
-        for name in ("top", "floor", "chance"):
+                raise StudyError(f"Zoom: {name}={value}", hint="At least 1, or leave it out.")
+        if self.scouts < 0:
+            raise StudyError(f"Zoom: scouts={self.scouts}", hint="0 for none, or more.")
+        for name in ("level", "floor"):
             if not 0 < getattr(self, name) <= 1:
                 raise StudyError(f"Zoom: {name}={getattr(self, name)}", hint="A share, above 0 and up to 1.")
 
@@ -64,23 +73,25 @@ class Zoom:
             job = self._propose(rounds, study, rng)
             if job is not None:
                 return job
-        return None if study.pending() else self._begin(rounds, study, rng)
+        return None if study.pending() else self._begin(rounds.next(), study, rng)
+
+    def _rounds(self, study: Study) -> Rounds:
+        """The fold: where the search is."""
+        space = study.space
+        narrowing = Narrowing(self.level, self.floor)
+        limit = self.trials or 8 + 2 * len(space.paths)
+        first = lambda: Rounds(Evidence(space), narrowing, limit, whole(space))  # noqa: E731
+        return study.fold(("zoom", self, space, study.goals), first, _follow)
 
     def _begin(self, rounds: Rounds, study: Study, rng: np.random.Generator) -> Job | None:
         """The first job of the next round that has something new to ask for."""
         last = rounds.number + _EMPTY if self.rounds is None else self.rounds - 1
-        while rounds.number < last:
-            rounds = rounds.next()
+        while rounds.number <= last:
             job = self._propose(rounds, study, rng)
             if job is not None:
                 return job
+            rounds = rounds.wider()
         return None
-
-    def _rounds(self, study: Study) -> Rounds:
-        space, goals = study.space, study.goals
-        narrowing = Narrowing(self.top, self.floor, self.chance, self.shrink, self.level, self.prior)
-        limit = self.trials or 8 + 2 * len(study.space.paths)
-        return study.fold(("zoom", self, space, goals), lambda: Rounds(space, narrowing, whole(space), limit, self.widen), _follow)
 
     def _propose(self, rounds: Rounds, study: Study, rng: np.random.Generator) -> Job | None:
         if rounds.number and self.scouts and rounds.asked % self.scouts == self.scouts - 1:
@@ -96,56 +107,54 @@ class Zoom:
 class Rounds(msgspec.Struct):
     """Fold state: the present round, its region, and all trials so far.
 
-    `finer` is how many rounds began in the whole space again; `since` the number of trials before the last of these.
+    `asked` counts the trials of the round, `finer` the rounds that began in the whole space again, `before` the results
+    before the round.
     """
 
-    space: Space
+    seen: Evidence
     narrowing: Narrowing
-    region: Region
     limit: int
-    widen: bool = True
-    start: int = 0
+    region: Region
     number: int = 0
     asked: int = 0
     finer: int = 0
-    configs: list[Config] = []
-    losses: list[float] = []
+    before: int = 0
 
     def next(self) -> Rounds:
         """The round after this one, when all its trials have ended."""
-        region = self._next_region()
-        again = region == self.region
+        if self.narrowing.is_narrowest(self.seen.space, self.region) and not self._is_better():
+            return self.wider()
+        return self._begun(self.seen.narrowed(self.narrowing, self.region), self.finer)
+
+    def wider(self) -> Rounds:
+        """A round after this one that looks at the whole space again."""
+        return self._begun(whole(self.seen.space), self.finer + 1)
+
+    def _begun(self, region: Region, finer: int) -> Rounds:
         return msgspec.structs.replace(
-            self,
-            region=whole(self.space) if again else region,
-            number=self.number + 1,
-            asked=0,
-            finer=self.finer + again,
-            start=len(self.losses),
+            self, region=region, number=self.number + 1, asked=0, finer=finer, before=len(self.seen.losses)
         )
 
-    def _next_region(self) -> Region:
-        if not self.losses:
-            return self.region
-        best = min(range(len(self.losses)), key=self.losses.__getitem__)
-        units = self.space.encode_many(self.configs)
-        if best < self.start and self.region != whole(self.space) and self.widen:
-            return widened(self.space, self.region, units[best])
-        return self.narrowing.narrowed(self.space, self.region, units, np.array(self.losses), self.limit)
+    def _is_better(self) -> bool:
+        """Whether this round found a new best."""
+        losses = self.seen.losses
+        return min(losses[self.before :], default=math.inf) < min(losses[: self.before], default=math.inf)
 
 
 def _follow(rounds: Rounds, event: Event, study: Study) -> Rounds:
+    """Fold: one event more."""
     if isinstance(event, Job):
-        while event.tag[0] != "scout" and rounds.number < event.tag[0]:
-            rounds = rounds.next()
+        rounds = _advanced(rounds, event.tag[0])
         rounds.asked += event.parent is None and event.seed == 0
-    elif isinstance(event, Result) and not _says_nothing(event):
-        rounds.configs.append(study.jobs[event.job].config)
-        rounds.losses.append(study.loss(event.job))
+    else:
+        rounds.seen = add_evidence(rounds.seen, event, study)
     return rounds
 
 
-def _says_nothing(result: Result) -> bool:
-    """Whether a result tells nothing of its config: somebody cancelled it, or the machine was lost."""
-    lost = result.error is not None and result.error.kind == "lost"
-    return result.status == "cancelled" or lost
+def _advanced(rounds: Rounds, label: str | int) -> Rounds:
+    """The round of a job with that label; rounds without a job had nothing to ask for."""
+    if isinstance(label, int) and rounds.number < label:
+        rounds = rounds.next()
+        while rounds.number < label:
+            rounds = rounds.wider()
+    return rounds
