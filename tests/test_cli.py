@@ -323,7 +323,8 @@ OBJECTIVES = [
 def test_objectives_that_cannot_be(forgotten: Path, say: Any, objective: str, message: str, hint: str) -> None:
     (forgotten / "broken.py").write_text("# first\n1 / 0\n")
     (forgotten / "syntax.py").write_text("def train(run:\n")
-    (forgotten / "study.toml").write_text(STUDY.replace("workers = 2", "workers = 1"))
+    text = STUDY.replace("workers = 2", "workers = 1").replace("trials = 6", "trials = 12")
+    (forgotten / "study.toml").write_text(text)
     said = say("run", "study.toml", "--objective", objective, "--quiet", code=2)
     assert said.err.startswith("error: ")
     assert message in said.err
