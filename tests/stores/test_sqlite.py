@@ -277,7 +277,7 @@ def test_the_file_system_of_a_path():
 30 22 0:40 / /home rw,relatime - nfs4 server:/home rw,vers=4.2
 31 30 254:1 / /home/local rw - ext4 /dev/vdb rw
 32 22 0:41 / /my\\040disk rw shared:2 master:1 - fuse.sshfs anna@host: rw
-33 22 0:42 / /work rw - 9p host rw
+33 22 0:42 / /projects rw - 9p host rw
 34 22 0:43 / /twice rw - ext4 /dev/vdc rw
 35 22 0:44 / /twice rw - cifs //server/share rw
 """
@@ -286,7 +286,7 @@ def test_the_file_system_of_a_path():
         "/home/local/tune.db": "",
         "/homes/tune.db": "",
         "/my disk/a/tune.db": "fuse.sshfs",
-        "/work/tune.db": "",
+        "/projects/tune.db": "",
         "/twice/tune.db": "cifs",
         "/tune.db": "",
     }
