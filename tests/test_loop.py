@@ -378,3 +378,19 @@ def test_a_method_that_no_package_registers_is_given_again_when_the_study_goes_o
     with pytest.raises(tw.StudyError, match="HalfGoesOn"):
         _ = tw.open_study("study", store).method
     assert tw.verify(tw.open_study("study", store, method=HalfGoesOn(2))).holds
+
+
+def test_a_method_sees_neither_the_store_nor_the_reads_of_the_test_set():
+    seen = []
+
+    class Spy:
+        def propose(self, study: Study, rng: object) -> None:
+            seen.append((study, [event.what for event in study.root.events if isinstance(event, Act)]))
+
+    study = tw.open_study(space=SPACE, minimize="loss", method=tw.Random(), limits=tw.Limits(trials=3))
+    study.write(Act("vault", {"read": 1, "score": 0.5}))
+    from tunewell.live import decide
+
+    decide(study, Spy())
+    assert seen[0][1] == ["open"]
+    assert not isinstance(seen[0][0].root, tw.LiveStudy)

@@ -247,7 +247,7 @@ class Loop:
         if self._attempts[result.job] >= attempts:
             return False
         log.warning(
-            "job %d: %s (%s); it runs again", result.job, result.error.kind, result.error.message.strip()[-200:]
+            "job %d: %s (%s); it runs again", result.job, result.error.kind, result.error.message.strip().partition("\n")[0][:200]
         )
         del self._attempts[result.job]
         self.study.store.leases.release(self.study.name, result.job, self.study.owner)
@@ -261,8 +261,7 @@ class Loop:
             return
         if event.job not in self.executor.held():
             del self._attempts[event.job]
-            if self.study.jobs[event.job].until < self.study.steps.maximum:
-                self.study.store.leases.release(self.study.name, event.job, self.study.owner)
+            self.study.store.leases.release(self.study.name, event.job, self.study.owner)
         self._stop_if_hopeless(event)
 
     def _stop_if_hopeless(self, result: Result) -> None:
@@ -422,6 +421,7 @@ def _objective(study: LiveStudy, given: Any, **settings: Any) -> Objective:
     if callable(given):
         if study.sealed is not None and study.files is not None:
             given = WithData(given, study.files / "vault", study.sealed)
+            settings = {**settings, "setup": settings["setup"] or given.load}
         return Objective(function=given, metric=metric, **settings)
     if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(word, str) for word in given):
         hint = 'Give a function of one run, or a command: ["python", "train.py", "--lr", "{lr}"].'

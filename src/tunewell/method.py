@@ -81,6 +81,9 @@ def from_json(data: Any) -> Method:
     kind = load("tunewell.methods", data["method"])
     settings = {key: _settled(value) for key, value in data.items() if key != "method"}
     _check_names(kind, settings)
+    for field in dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ():
+        if "Method" in str(field.type) and isinstance(settings.get(field.name), str):
+            settings[field.name] = from_json(settings[field.name])  # a bare name stands for its defaults
     method: Method = kind(**settings)
     return method
 

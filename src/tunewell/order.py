@@ -15,10 +15,15 @@ from tunewell.study import Act, Event, Job, Report, Result, Study
 
 
 def ordered(study: Study, width: int | None) -> Study:
-    """`study` as the jobs of a deterministic study see it; `study` itself without `width`."""
+    """`study` as methods see it: without the reads of the test set; in a deterministic study, in its order."""
     if width is None:
-        return study
+        return study.derive("unsealed", lambda: _unsealed, base=True)
     return study.derive(("ordered", width), lambda: _in_order(width), base=True)
+
+
+def _unsealed(event: Event) -> Iterator[Event]:
+    if not (isinstance(event, Act) and event.what == "vault"):
+        yield event
 
 
 def waits_for(study: Study, width: int | None) -> bool:
@@ -39,7 +44,7 @@ def _in_order(width: int) -> Callable[[Event], Iterator[Event]]:
         elif isinstance(event, Report | Result):
             said.setdefault(event.job, []).append(_timeless(event))
         else:
-            yield event
+            yield from _unsealed(event)
             until = started if event.what == "barrier" else until
         until = max(until, started + 1 - width)
         while shown < until and _ended(said.get(shown)):

@@ -107,7 +107,8 @@ class Best(msgspec.Struct, frozen=True):
         if self.interval is None:
             return f"{self.value:.6g}, measured once per config: its noise is unknown"
         low, high = self.interval
-        how = f"over {self.seeds} seeds" if self.noise == "seeds" else "with one seed; others may differ more"
+        how = f"over {self.seeds} seed{'s' * (self.seeds > 1)}"
+        how = how if self.noise == "seeds" else "with one seed; others may differ more"
         return f"{self.estimate:.6g} [{low:.6g}, {high:.6g}], measured {self.value:.6g} {how}"
 
 
@@ -149,7 +150,9 @@ def _noise(
     leading = sorted(range(len(groups)), key=lambda i: losses[i][0])[:20]
     metric = study.objectives[0].metric
     jitter = noise_of_curves([study.curve(groups[i][0]).values.get(metric, []) for i in leading])
-    return (jitter, "curve") if jitter else (None, "")
+    if jitter is None or jitter <= 1e-6 * abs(losses[leading[0]][0]):
+        return None, ""  # curves without jitter say nothing about other seeds
+    return jitter, "curve"
 
 
 def _describe(

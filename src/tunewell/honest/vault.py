@@ -152,6 +152,10 @@ class WithData:
         self.settings = (record["validation"], record["stratify"], record["reshuffle"])
         self.__wrapped__ = function
 
+    def load(self) -> None:
+        """Read the rows, once a worker."""
+        _rest(self.path)
+
     def __call__(self, run: Any) -> Any:
         run.data = fold(_rest(self.path), run.seed, *self.settings)
         return self.function(run)

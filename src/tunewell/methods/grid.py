@@ -85,6 +85,8 @@ def _stride(space: Space, levels: Levels, seed: int) -> tuple[int, int]:
     from scipy.stats import qmc  # here, because it takes longer to load than all of tunewell
 
     grid, rng = _grid(space, levels), np.random.default_rng(seed)
+    if grid.size <= 2:
+        return 0, 1
 
     def unevenness(turn: tuple[int, int]) -> float:
         points = [grid.point((turn[0] + place * turn[1]) % grid.size) for place in range(min(grid.size, 32))]

@@ -72,10 +72,8 @@ class Narrowing:
             return region
         optima = _optima(space, region, units[near], losses[near])
         return tuple(
-            self._options(dimension.size or 0, draws, unit)
-            if dimension.kind == "choice"
-            else self._range(draws, *_cell(unit, tried))
-            for dimension, draws, unit, tried in zip(space.dimensions, optima.T, centre, units[near].T)
+            self._options(dimension.size or 0, draws, unit) if dimension.kind == "choice" else self._range(draws, unit)
+            for dimension, draws, unit in zip(space.dimensions, optima.T, centre)
         )
 
     def is_narrowest(self, space: Space, region: Region) -> bool:
@@ -92,17 +90,11 @@ class Narrowing:
             kept[int(centre * size)] = True
         return tuple(np.flatnonzero(kept).tolist())
 
-    def _range(self, optima: Array, least: float, most: float) -> tuple[float, ...]:
-        """The range in which the optimum lies, and all from `least` to `most`, not narrower than the floor."""
+    def _range(self, optima: Array, centre: float) -> tuple[float, ...]:
+        """The range in which the optimum lies, and the centre with it, not narrower than the floor."""
         tail = (1 - self.level) / 2
         low, high = np.quantile(optima, (tail, 1 - tail))
-        return _at_least(float(np.fmin(low, least)), float(np.fmax(high, most)), self.floor)
-
-
-def _cell(centre: float, tried: Array) -> tuple[float, float]:
-    """What is nearer to the centre than to any other value tried: how fine the trials were, no fit can tell."""
-    below, above = tried[tried < centre - _CLOSE], tried[tried > centre + _CLOSE]
-    return (centre + below.max(initial=-centre)) / 2, (centre + above.min(initial=2 - centre)) / 2
+        return _at_least(float(np.fmin(low, centre)), float(np.fmax(high, centre)), self.floor)
 
 
 def _at_least(low: float, high: float, width: float) -> tuple[float, float]:
@@ -259,6 +251,8 @@ class Evidence(msgspec.Struct):
 
     def narrowed(self, narrowing: Narrowing, region: Region) -> Region:
         """The successor of `region` by these trials."""
+        if not region:
+            return region  # a space of constants
         return narrowing.narrowed(self.space, region, self.space.encode_many(self.configs), np.array(self.losses))
 
 

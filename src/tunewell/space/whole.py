@@ -119,7 +119,8 @@ class Space:
 
     def encode_many(self, configs: Iterable[Mapping[str, Any]]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """`encode` for n configs, `(n, d)`."""
-        return np.array([self._units(config) for config in configs]).reshape(-1, len(self.paths))
+        rows = [self._units(config) for config in configs]
+        return np.array(rows, dtype=float).reshape(len(rows), len(self.paths))
 
     def decode(self, units: np.ndarray[Any, Any] | Sequence[float]) -> Config:
         """The config at a point `(d,)`; coordinates are clipped into [0, 1], those of inactive entries ignored.
