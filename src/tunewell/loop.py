@@ -246,9 +246,8 @@ class Loop:
         attempts = LOST if result.error.kind == "lost" else self.retry.get(result.error.type, 1)
         if self._attempts[result.job] >= attempts:
             return False
-        log.warning(
-            "job %d: %s (%s); it runs again", result.job, result.error.kind, result.error.message.strip().partition("\n")[0][:200]
-        )
+        why = result.error.message.strip().partition("\n")[0][:200]
+        log.warning("job %d: %s (%s); it runs again", result.job, result.error.kind, why)
         del self._attempts[result.job]
         self.study.store.leases.release(self.study.name, result.job, self.study.owner)
         self._polled = 0.0  # take it up at once
