@@ -394,3 +394,13 @@ def test_a_method_sees_neither_the_store_nor_the_reads_of_the_test_set():
     decide(study, Spy())
     assert seen[0][1] == ["open"]
     assert not isinstance(seen[0][0].root, tw.LiveStudy)
+
+
+def test_a_new_method_plans_from_its_own_jobs_and_learns_from_all():
+    store = tw.MemoryStore()
+    study = tune(method=tw.Sobol(), trials=20, store=store)
+    study.change(method=tw.Grid(levels=3), trials=40)
+    tw.run(study, square, progress=False)
+    assert [study.jobs[job].config["x"] for job in range(20, 23)] == [0.0, 0.5, 1.0]
+    assert len(study.jobs) == 23
+    assert tw.verify(study).holds

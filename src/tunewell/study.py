@@ -343,8 +343,9 @@ class Study:
 
     @property
     def plan(self) -> Study:
-        """This study without the jobs that no method planned (enqueued by a person, added from elsewhere)."""
-        return self.derive("plan", _planned)
+        """What the method in force has planned: not the jobs of a method before it, nor those that people brought."""
+        changes = self.fold("methods", lambda: 0, lambda count, event, _: count + _sets(event, "method"))
+        return self.derive(("plan", changes), lambda: _planned(changes))
 
     @property
     def root(self) -> Study:
@@ -358,7 +359,7 @@ class Study:
         return self.derive(("valid", space), lambda: _adopted(space), space=space)
 
     def _has_other_spaces(self) -> bool:
-        return self.fold("spaces", lambda: 0, lambda n, event, _: n + _sets_space(event)) > 1
+        return self.fold("spaces", lambda: 0, lambda n, event, _: n + _sets(event, "space")) > 1
 
     # --- views for people --------------------------------------------------------------------------------------------
 
@@ -447,8 +448,8 @@ def _columns(points: Mapping[int, tuple[int, Mapping[str, float]]]) -> Curve:
     return Curve(steps, {name: [points[step][1].get(name, math.nan) for step in steps] for name in names})
 
 
-def _sets_space(event: Event) -> bool:
-    return isinstance(event, Act) and event.what in ("open", "change") and "space" in event.data
+def _sets(event: Event, setting: str) -> bool:
+    return isinstance(event, Act) and event.what in ("open", "change") and setting in event.data
 
 
 def _inner(label: str | int) -> Rewrite:
@@ -466,14 +467,17 @@ def _inner(label: str | int) -> Rewrite:
     return rewrite
 
 
-def _planned() -> Rewrite:
-    """Drop the jobs that no method planned, and what they said."""
-    foreign: set[int] = set()
+def _planned(changes: int) -> Rewrite:
+    """Drop the jobs before the `changes`-th method was set, those that no method planned, and what they all said."""
+    hidden: set[int] = set()
+    methods = 0
 
     def rewrite(event: Event) -> Iterator[Event]:
-        if isinstance(event, Job) and event.tag and event.tag[0] in FOREIGN:
-            foreign.add(event.id)
-        elif isinstance(event, Act | Job) or event.job not in foreign:
+        nonlocal methods
+        methods += _sets(event, "method")
+        if isinstance(event, Job) and (methods < changes or event.tag[:1] in (("user",), ("added",))):
+            hidden.add(event.id)
+        elif isinstance(event, Act | Job) or event.job not in hidden:
             yield event
 
     return rewrite
