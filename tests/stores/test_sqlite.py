@@ -226,7 +226,7 @@ def test_addresses_of_one_file(path, monkeypatch):
 
 def test_odd_paths(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("a b?mode=ro#x.db", "100%.db", "file:x", "雪.db", "~/home.db"):
+    for name in ("a b?mode=ro#x.db", "100%.db", "file:x", "雪.db", "~/srv.db"):
         path = tmp_path / name if not name.startswith("~") else name
         with closing(SqlStore(path)) as store:
             store.append("s", OPEN)
@@ -274,17 +274,17 @@ def test_a_network_file_system(path, monkeypatch):
 def test_the_file_system_of_a_path():
     mounts = """\
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-30 22 0:40 / /home rw,relatime - nfs4 server:/home rw,vers=4.2
-31 30 254:1 / /home/local rw - ext4 /dev/vdb rw
+30 22 0:40 / /srv rw,relatime - nfs4 server:/srv rw,vers=4.2
+31 30 254:1 / /srv/local rw - ext4 /dev/vdb rw
 32 22 0:41 / /my\\040disk rw shared:2 master:1 - fuse.sshfs anna@host: rw
 33 22 0:42 / /projects rw - 9p host rw
 34 22 0:43 / /twice rw - ext4 /dev/vdc rw
 35 22 0:44 / /twice rw - cifs //server/share rw
 """
     kinds = {
-        "/home/anna/tune.db": "nfs4",
-        "/home/local/tune.db": "",
-        "/homes/tune.db": "",
+        "/srv/anna/tune.db": "nfs4",
+        "/srv/local/tune.db": "",
+        "/srvs/tune.db": "",
         "/my disk/a/tune.db": "fuse.sshfs",
         "/projects/tune.db": "",
         "/twice/tune.db": "cifs",
