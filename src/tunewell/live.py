@@ -146,7 +146,7 @@ class LiveStudy(Study):
             result = msgspec.structs.replace(result, error=Failure(failed))
         self.write(checked(self, result))
         del self._asked[number]
-        self.store.leases.release(self.name, number, self.owner)
+        self.store.leases.release(self.name, [number], self.owner)
 
     def add(self, config: Config, metrics: Mapping[str, float] | float, *, seed: int = 0) -> None:
         """A result from elsewhere: all methods learn from it, no budget counts it. Raises SpaceError for a bad
@@ -220,7 +220,7 @@ class LiveStudy(Study):
     @property
     def sealed(self) -> dict[str, Any] | None:
         """The record of the sealed test set; None when the study was opened without `data`."""
-        acts = [event for event in self.events if isinstance(event, Act) and event.what == "seal"]
+        acts = self.acts("seal")
         return acts[-1].data if acts else None
 
     @property
@@ -228,7 +228,7 @@ class LiveStudy(Study):
         """Every read of the test set, finished or not, in order. More than one is a warning: the score is no longer
         fresh.
         """
-        acts = [event.data for event in self.events if isinstance(event, Act) and event.what == "vault"]
+        acts = [act.data for act in self.acts("vault")]
         scores = {act["read"]: act["score"] for act in acts if "score" in act}
         intents = [act for act in acts if "score" not in act]
         return [Reading(a["read"], a["trial"], a["config"], a["validation"], scores.get(a["read"])) for a in intents]
@@ -322,6 +322,8 @@ class _Queue(msgspec.Struct):
 
 
 def _oldest_enqueued(study: Study) -> Job | None:
+    if not study.acts("enqueue"):
+        return None
     for count, config in study.fold("enqueued", _Queue, _enqueue).waiting.items():
         return Job(config, study.steps.maximum, tag=("user", count))
     return None

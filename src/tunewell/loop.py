@@ -55,6 +55,7 @@ class Loop:
         self.made = ""
         self._attempts: dict[int, int] = {}  # the jobs that run or are held here, with their attempt
         self._lost: set[int] = set()  # of these, the ones whose lease another process took
+        self._done: list[int] = []  # jobs that ended here, whose leases are released together
         self._decided = -1  # the length of the log when the method last had nothing to propose
         self._polled = 0.0
         self._closing = threading.Event()
@@ -93,7 +94,7 @@ class Loop:
 
     def _enter(self) -> None:
         record = fingerprint(self.objective)
-        before = [event for event in self.study.events if isinstance(event, Act) and event.what == "enter"]
+        before = self.study.acts("enter")
         changes = differences(before[-1].data["made"], record) if before else []
         if changes:
             log.warning("since the study last ran, this changed: %s", "; ".join(changes))
@@ -102,8 +103,7 @@ class Loop:
         self.made = record["hash"]
 
     def _leave(self) -> None:
-        for job in list(self._attempts):
-            self.study.store.leases.release(self.study.name, job, self.study.owner)
+        self._release(*self._attempts, *self._done)
         self.study.write(Act("leave", by=self.study.owner))
 
     def _ended(self) -> bool:
@@ -128,6 +128,7 @@ class Loop:
             return
         self.study.refresh()
         self._polled = time.monotonic()
+        self._release_done()
         self._drop_lost()
         waiting = [job for job in self.study.pending() if job.id not in self._attempts]
         if not waiting or budget.over(self.study, time.time()):
@@ -159,7 +160,7 @@ class Loop:
         if self._was_done(job, attempt):
             return True
         if job.parent is not None and self._attempts.pop(job.parent, None) is not None:
-            self.study.store.leases.release(self.study.name, job.parent, self.study.owner)
+            self._release(job.parent)
         self._attempts[job.id] = attempt
         self.executor.submit(self._task(job, attempt))
         self._forget_evicted()
@@ -171,7 +172,7 @@ class Loop:
         if unsaid is None or checked(self.study, unsaid).status != "done":
             return False  # it would have said more: it runs again
         self.study.write(msgspec.structs.replace(unsaid, made=self.made))
-        self.study.store.leases.release(self.study.name, job.id, self.study.owner)
+        self._release(job.id)
         return True
 
     def _task(self, job: Job, attempt: int) -> Task:
@@ -194,7 +195,15 @@ class Loop:
         held, ended = self.executor.held(), self.study.results
         for job in [job for job in self._attempts if job in ended and job not in held]:
             del self._attempts[job]
-            self.study.store.leases.release(self.study.name, job, self.study.owner)
+            self._release(job)
+
+    def _release_done(self) -> None:
+        if self._done:
+            self._release(*self._done)
+            self._done.clear()
+
+    def _release(self, *jobs: int) -> None:
+        self.study.store.leases.release(self.study.name, jobs, self.study.owner)
 
     # --- taking in what jobs say -------------------------------------------------------------------------------------
 
@@ -249,7 +258,7 @@ class Loop:
         why = result.error.message.strip().partition("\n")[0][:200]
         log.warning("job %d: %s (%s); it runs again", result.job, result.error.kind, why)
         del self._attempts[result.job]
-        self.study.store.leases.release(self.study.name, result.job, self.study.owner)
+        self._release(result.job)
         self._polled = 0.0  # take it up at once
         return True
 
@@ -260,7 +269,9 @@ class Loop:
             return
         if event.job not in self.executor.held():
             del self._attempts[event.job]
-            self.study.store.leases.release(self.study.name, event.job, self.study.owner)
+            self._done.append(event.job)
+            if self.study.jobs[event.job].until < self.study.steps.maximum:
+                self._release_done()  # somebody may want to go on from it now
         self._stop_if_hopeless(event)
 
     def _stop_if_hopeless(self, result: Result) -> None:
@@ -280,8 +291,11 @@ class Loop:
     # --- cancelling --------------------------------------------------------------------------------------------------
 
     def _is_cancelled(self, job: Job) -> bool:
-        cancelled = self.study.fold("cancelled", set[int], _cancel)
-        return bool(cancelled) and any(ancestor.id in cancelled for ancestor in self.study.lineage(job.id))
+        acts = self.study.acts("cancel")
+        if not acts:
+            return False
+        cancelled = {act.data["trial"] for act in acts}
+        return any(ancestor.id in cancelled for ancestor in self.study.lineage(job.id))
 
     def _finish_cancelled(self, job: Job, attempt: int) -> None:
         if job.id not in self.study.results:
@@ -304,12 +318,6 @@ class Loop:
                 self._lost.update(self.study.store.leases.renew(self.study.name, mine, self.study.owner, LEASE))
             except Exception:  # the store is away for a while: the loop itself will say so
                 log.warning("could not renew the leases", exc_info=True)
-
-
-def _cancel(cancelled: set[int], event: Event, study: Study) -> set[int]:
-    if isinstance(event, Act) and event.what == "cancel":
-        cancelled.add(event.data["trial"])
-    return cancelled
 
 
 @lru_cache(maxsize=1024)

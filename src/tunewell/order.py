@@ -17,7 +17,7 @@ from tunewell.study import Act, Event, Job, Report, Result, Study
 def ordered(study: Study, width: int | None) -> Study:
     """`study` as methods see it: without the reads of the test set; in a deterministic study, in its order."""
     if width is None:
-        return study.derive("unsealed", lambda: _unsealed, base=True)
+        return study.derive("unsealed", lambda: _unsealed, base=True) if study.acts("vault") else study.log
     return study.derive(("ordered", width), lambda: _in_order(width), base=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,8 +103,8 @@ class Leases(Protocol):
         """Prolong the leases `{job: attempt}`; returns those that are lost."""
         ...
 
-    def release(self, study: str, job: int, owner: str) -> None:
-        """Give a job up; the attempt number stays."""
+    def release(self, study: str, jobs: Collection[int], owner: str) -> None:
+        """Give jobs up; their attempt numbers stay."""
         ...
 
     def owners(self, study: str) -> Mapping[int, str]:

@@ -95,6 +95,8 @@ def _read_space(value: Mapping[str, Any], predicates: Mapping[str, Callable[[Con
 
 NOTHING = Settings(0, Space({}), (), Steps(), Limits(), None)
 
+_FOREIGN_TAGS = tuple((name,) for name in FOREIGN)
+
 Rewrite = Callable[[Event], Iterable[Event]]
 
 
@@ -118,6 +120,8 @@ class Study:
         self._results: dict[int, Result] = {}
         self._pending: dict[int, Job] = {}
         self._reports: dict[int, list[Report]] = {}
+        self._acts: dict[str, list[Act]] = {}
+        self._has_foreign = False
         self._folds: dict[Hashable, tuple[int, Any]] = {}
         self._views: dict[Hashable, Study] = {}
 
@@ -130,13 +134,17 @@ class Study:
         if isinstance(event, Job):
             self._jobs[event.id] = event
             self._pending[event.id] = event
+            if event.tag[:1] in _FOREIGN_TAGS:
+                self._has_foreign = True
         elif isinstance(event, Result):
             self._results[event.job] = event
             self._pending.pop(event.job, None)
         elif isinstance(event, Report):
             self._reports.setdefault(event.job, []).append(event)
-        elif event.what in ("open", "change"):
-            self._read_settings(event)
+        else:
+            self._acts.setdefault(event.what, []).append(event)
+            if event.what in ("open", "change"):
+                self._read_settings(event)
 
     def _read_settings(self, act: Act) -> None:
         before = msgspec.structs.replace(NOTHING, seed=act.data["seed"]) if act.what == "open" else self._settings
@@ -165,6 +173,11 @@ class Study:
         """When each event was committed, in seconds since the epoch, by the store's clock."""
         self._sync()
         return self._times
+
+    def acts(self, what: str) -> Sequence[Act]:
+        """The Acts of one kind, in order."""
+        self._sync()
+        return self._acts.get(what, ())
 
     def start(self, job: Job) -> Job:
         """`job` as the next one of this study: its id, and what the decision has seen."""
@@ -331,6 +344,13 @@ class Study:
         """The jobs whose tag starts with `label`, without it: the study of an inner method. `root` still sees all."""
         return self.derive(("part", label, space), lambda: _inner(label), space=space)
 
+    @property
+    def log(self) -> Study:
+        """The log alone, as a Study that can do no more than be read; it costs nothing an event."""
+        if "log" not in self._views:
+            self._views["log"] = Window(self)
+        return self._views["log"]
+
     def fork(self, *events: Event) -> Study:
         """An independent Study with these events and `events`: what would be. Costs a pass over the log."""
         copy = Study(self.name, predicates=self._predicates)
@@ -344,7 +364,9 @@ class Study:
     @property
     def plan(self) -> Study:
         """What the method in force has planned: not the jobs of a method before it, nor those that people brought."""
-        changes = self.fold("methods", lambda: 0, lambda count, event, _: count + _sets(event, "method"))
+        changes = self._times_set("method")
+        if changes <= 1 and not self._has_foreign:
+            return self
         return self.derive(("plan", changes), lambda: _planned(changes))
 
     @property
@@ -359,7 +381,10 @@ class Study:
         return self.derive(("valid", space), lambda: _adopted(space), space=space)
 
     def _has_other_spaces(self) -> bool:
-        return self.fold("spaces", lambda: 0, lambda n, event, _: n + _sets(event, "space")) > 1
+        return self._times_set("space") > 1
+
+    def _times_set(self, setting: str) -> int:
+        return sum(setting in act.data for what in ("open", "change") for act in self.acts(what))
 
     # --- views for people --------------------------------------------------------------------------------------------
 
@@ -374,6 +399,22 @@ class Study:
         result.
         """
         return best(self)
+
+
+class Window(Study):
+    """The log of another Study, shared: what that one commits stands here, too."""
+
+    def __init__(self, source: Study) -> None:
+        super().__init__(source.name, predicates=source._predicates)
+        self._source = source
+        self.files = source.files
+        self._log, self._times, self._acts, self._reports = source._log, source._times, source._acts, source._reports
+        self._jobs, self._results, self._pending = source._jobs, source._results, source._pending
+        self._adopt(source._settings)
+
+    def _sync(self) -> None:
+        if self._source._settings is not self._settings:
+            self._adopt(self._source._settings)
 
 
 class View(Study):

@@ -74,7 +74,7 @@ class Stores(RuleBasedStateMachine):
 
     @rule(study=names, job=jobs, owner=owners)
     def release(self, study, job, owner):
-        self.both(lambda store: store.leases.release(study, job, owner))
+        self.both(lambda store: store.leases.release(study, [job], owner))
 
     @rule(study=names, name=names)
     def rename(self, study, name):

@@ -212,7 +212,7 @@ class StoreContract:
         opened.append("s", Report(1, (1,), {}))
         assert opened.leases.claim("s", 1, "a", 60) == 1
         opened.append("s", Report(1, (2,), {}))
-        opened.leases.release("s", 1, "a")
+        opened.leases.release("s", [1], "a")
         assert opened.leases.claim("s", 1, "b", 60) == 2
         for event in (Report(1, (3,), {}, attempt=1), Result(1, "done", attempt=1)):
             with pytest.raises(Stale):
@@ -340,9 +340,9 @@ class StoreContract:
         assert opened.leases.claim("s", 1, "b", 60) is None
         assert opened.leases.claim("s", 2, "b", 60) == 1
         assert opened.leases.owners("s") == {1: "a", 2: "b"}
-        opened.leases.release("s", 1, "b")
+        opened.leases.release("s", [1], "b")
         assert opened.leases.owners("s") == {1: "a", 2: "b"}
-        opened.leases.release("s", 1, "a")
+        opened.leases.release("s", [1], "a")
         assert opened.leases.owners("s") == {2: "b"}
         assert opened.leases.claim("s", 1, "b", 60) == 2
 
@@ -381,7 +381,7 @@ class StoreContract:
         assert list(leases.renew("s", {1: 1}, "a", 60)) == []
         assert sorted(leases.renew("s", {0: 1, 1: 1, 2: 1}, "a", 60)) == [0, 2]
         assert list(leases.renew("s", {1: 2}, "a", 60)) == [1]
-        leases.release("s", 1, "a")
+        leases.release("s", [1], "a")
         assert list(leases.renew("s", {1: 1}, "a", 60)) == [1]
         assert list(leases.renew("s", {}, "a", 60)) == []
 
@@ -391,10 +391,10 @@ class StoreContract:
         opened.append("s", Result(1, "done"), job(3, parent=1))
         assert opened.leases.claim("s", 3, "b", 60, parent=1) is None
         assert opened.leases.claim("s", 3, "b", 60, parent=0) == 1
-        opened.leases.release("s", 3, "b")
+        opened.leases.release("s", [3], "b")
         assert opened.leases.claim("s", 3, "a", 60, parent=1) == 2
-        opened.leases.release("s", 3, "a")
-        opened.leases.release("s", 1, "a")
+        opened.leases.release("s", [3], "a")
+        opened.leases.release("s", [1], "a")
         assert opened.leases.claim("s", 3, "b", 60, parent=1) == 3
 
     def test_a_lease_expires(self, opened: Store) -> None:

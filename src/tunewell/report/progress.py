@@ -290,10 +290,13 @@ class _Shower:
                 pass
 
     def _draw(self, update: Callable[..., None]) -> float:
-        """Draw once; returns the seconds to wait, so that drawing takes at most its share of the time."""
+        """Draw once; returns the seconds to wait, so that drawing takes at most its share of the time.
+
+        Never more than a second: the first picture costs the import of what draws it.
+        """
         began = time.thread_time()
         update(picture(self.counter), refresh=True)
-        return max(REFRESH, (time.thread_time() - began) / SHARE)
+        return min(max(REFRESH, (time.thread_time() - began) / SHARE), 1.0)
 
 
 def _is_terminal(stream: Any) -> bool:

@@ -132,19 +132,17 @@ def read(level: Level, config: Mapping[str, Any], missing: Callable[[Node], Any]
     """The active entries of `config` as plain values; `missing` answers for those that are not there, or raises."""
     found: Config = {}
     for node in level:
-        value = found[node.name] = _value(node, config, missing)
+        if node.name not in config:
+            value = missing(node)
+        else:
+            try:
+                value = node.entry.read(config[node.name])
+            except SpaceError as error:
+                raise SpaceError(f"{node.path}: {error.message}", hint=error.hint) from None
+        found[node.name] = value
         if node.branches:
             found.update(read(node.branches[value], config, missing))
     return found
-
-
-def _value(node: Node, config: Mapping[str, Any], missing: Callable[[Node], Any]) -> Any:
-    if node.name not in config:
-        return missing(node)
-    try:
-        return node.entry.read(config[node.name])
-    except SpaceError as error:
-        raise SpaceError(f"{node.path}: {error.message}", hint=error.hint) from None
 
 
 def required(node: Node) -> Any:

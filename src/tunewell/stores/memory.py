@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,12 +168,13 @@ class MemoryLeases:
             leases = self._leases(study)
             return [job for job, attempt in jobs.items() if leases.get(job) != Lease(owner, attempt)]
 
-    def release(self, study: str, job: int, owner: str) -> None:
-        """Give a job up; the attempt number stays."""
+    def release(self, study: str, jobs: Collection[int], owner: str) -> None:
+        """Give jobs up; their attempt numbers stay."""
         with self._store._lock:
             leases = self._leases(study)
-            if job in leases and leases[job].owner == owner:
-                leases[job] = leases[job]._replace(owner="")
+            for job in jobs:
+                if job in leases and leases[job].owner == owner:
+                    leases[job] = leases[job]._replace(owner="")
 
     def owners(self, study: str) -> Mapping[int, str]:
         """The owner of each job that is under a live lease."""

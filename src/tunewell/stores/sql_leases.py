@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -70,10 +70,11 @@ class SqlLeases:
         kept = {row.job: row.attempt for row in rows}
         return [job for job, attempt in jobs.items() if kept.get(job) != attempt]
 
-    def release(self, study: str, job: int, owner: str) -> None:
-        """Give a job up; the attempt number stays."""
-        values = {"study": study, "released": job, "by": owner}
-        self._database.transact(lambda connection: _RELEASE.run(connection, values))
+    def release(self, study: str, jobs: Collection[int], owner: str) -> None:
+        """Give jobs up; their attempt numbers stay."""
+        if jobs:
+            rows = [{"study": study, "released": job, "by": owner} for job in jobs]
+            self._database.transact(lambda connection: _RELEASE.run_many(connection, rows))
 
     def owners(self, study: str) -> Mapping[int, str]:
         """The owner of each job that is under a live lease."""
