@@ -1,6 +1,10 @@
 """What every test sees: random seeds that are printed, and hypothesis without time limits."""
 
 import os
+
+# Before NumPy is loaded: two test processes on two cores have no use for threads of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import secrets
 import zlib
 

@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from tunewell.loop import run, tune
     from tunewell.method import Method, cite
     from tunewell.methods.auto import Auto
+    from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.grid import Grid
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
+    from tunewell.methods.tpe import TPE
     from tunewell.methods.unique import Unique
     from tunewell.methods.zoom import Zoom
     from tunewell.replay import verify
@@ -77,10 +79,12 @@ _HOMES = {
     "tunewell.loop": "run tune",
     "tunewell.method": "Method cite",
     "tunewell.methods.auto": "Auto",
+    "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
+    "tunewell.methods.tpe": "TPE",
     "tunewell.methods.unique": "Unique",
     "tunewell.methods.zoom": "Zoom",
     "tunewell.space": "Choice Constant Float Int LogNormal Normal Ordinal Quantiles Space Weights",
@@ -92,9 +96,10 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = [
+__all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the others
     "Act",
     "Auto",
+    "Bayes",
     "Best",
     "CheckpointError",
     "Choice",
@@ -139,6 +144,7 @@ __all__ = [
     "StoreError",
     "Study",
     "StudyError",
+    "TPE",
     "Take",
     "Then",
     "TooNew",

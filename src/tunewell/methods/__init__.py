@@ -8,6 +8,12 @@
     compose.py       Take, Then
     unique.py        Unique: no config twice
     zoom.py          Zoom
+    tpe.py           TPE: the density of the good trials over that of the others
+    cube.py          a space as a model and a search see it: many points at once
+    history.py       what ended, as a model reads it
+    promise.py       the acquisition of Bayes: its models, and what they promise at any point
+    search.py        where a function on a space is largest
+    bayes.py         Bayes: a Gaussian process
     auto.py          Auto: what a study uses that names no method
 
 A method of your own needs none of them: any frozen dataclass with `propose` will do, see `tunewell.method`.

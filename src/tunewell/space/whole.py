@@ -17,6 +17,7 @@ from tunewell.space import tree
 from tunewell.space.constraint import Constraint, Rule
 from tunewell.space.entry import Entry, entries_of
 from tunewell.space.grid import Grid
+from tunewell.space.scale import Axis
 from tunewell.space.tree import Config, Dimension, Level, Node
 from tunewell.space.values import nearest_hint
 from tunewell.space.variation import crossed, mutated
@@ -59,6 +60,11 @@ class Space:
     def dimensions(self) -> tuple[Dimension, ...]:
         """What each coordinate is, in the order of `paths`."""
         return tuple(node.dimension for node in tree.walk(self._level) if node.position >= 0)
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axis of each coordinate, in the order of `paths`: what a value is on the unit interval, and back."""
+        return tuple(node.axis for node in tree.walk(self._level) if node.position >= 0)
 
     @property
     def size(self) -> int | float:

@@ -1,0 +1,121 @@
+"""Bayesian optimization with a Gaussian process.
+
+J. Snoek, H. Larochelle, R. P. Adams: Practical Bayesian optimization of machine learning algorithms. NeurIPS 2012.
+arXiv:1206.2944.
+S. Ament et al.: Unexpected improvements to expected improvement for Bayesian optimization. NeurIPS 2023.
+arXiv:2310.20708.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from tunewell.errors import StudyError, Unsupported
+from tunewell.methods.cube import cube_of
+from tunewell.methods.history import History, history_of
+from tunewell.methods.plan import asked_for
+from tunewell.methods.quasirandom import Sobol
+from tunewell.methods.tpe import TPE
+from tunewell.space import Config
+from tunewell.study import Job, Study, canonical
+
+_CHOICES = {"output": ("none", "half-rank", "normal", "yeo-johnson"), "incumbent": ("observed", "mean")}
+
+
+@dataclass(frozen=True)
+class Bayes:
+    """Proposes where a Gaussian process of the results expects the largest improvement. Never ends.
+
+    The first `start` trials (left out: 4, and one for every four entries) are the default config and Sobol's points;
+    results from elsewhere count among them. `output` is the warp of the losses (`tunewell.surrogates.warping`),
+    `incumbent` what a new config has to improve on: the best loss "observed", or the best "mean" of the model at what
+    was tried. Pending jobs enter as imagined results; failures and measured constraints as probabilities; results of
+    several numbers of steps are modelled together. A share `share` of the proposals are those of `TPE`, so that no
+    single model can fail. At most `limit` results enter a model.
+
+    Raises Unsupported for several objectives. Reference: Snoek, Larochelle and Adams, NeurIPS 2012.
+    """
+
+    start: int | None = None
+    output: Literal["none", "half-rank", "normal", "yeo-johnson"] = "half-rank"
+    incumbent: Literal["observed", "mean"] = "observed"
+    share: float = 0.1
+    limit: int = 500
+
+    reference: ClassVar[str] = """
+@inproceedings{snoek2012practical,
+  title={Practical {Bayesian} optimization of machine learning algorithms},
+  author={Snoek, Jasper and Larochelle, Hugo and Adams, Ryan P.},
+  booktitle={Advances in Neural Information Processing Systems},
+  volume={25},
+  year={2012}
+}"""
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise StudyError(
+                    f"Bayes: {name}={getattr(self, name)!r}", hint=f"One of {', '.join(map(repr, choices))}."
+                )
+        if not 0 <= self.share <= 1:
+            raise StudyError(f"Bayes: share={self.share}", hint="A share, from 0 to 1.")
+        if self.limit < 10 or (self.start is not None and self.start < 0):
+            raise StudyError(f"Bayes: start={self.start}, limit={self.limit}", hint="start >= 0 and limit >= 10.")
+
+    def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
+        """The default config, Sobol's first points, then the config of the largest expected improvement."""
+        if len(study.objectives) != 1:
+            raise Unsupported(
+                f"Bayes works for one objective; the study has {len(study.objectives)}", hint="Random() serves any."
+            )
+        history = history_of(study.root)
+        if self._is_starting(study, history):
+            return self._first(study, rng)
+        if rng.random() < self.share:
+            return TPE().propose(study, rng)
+        config = self._promising(study, history, rng)
+        return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
+
+    def _is_starting(self, study: Study, history: History) -> bool:
+        wanted = 4 + len(study.space.paths) // 4 if self.start is None else self.start
+        return len(history.done) < 2 or max(len(study.jobs), len(history.done)) < wanted
+
+    def _first(self, study: Study, rng: np.random.Generator) -> Job | None:
+        config = study.space.default()
+        if not study.jobs and study.space.satisfies(config) is None and canonical(config) not in asked_for(study.root):
+            return Job(config, study.steps.maximum)
+        return Sobol().propose(study, rng)
+
+    def _promising(self, study: Study, history: History, rng: np.random.Generator) -> Config | None:
+        """The new and allowed config of the largest acquisition; None where the search found none."""
+        from tunewell.methods.promise import Modelling  # here: scipy takes longer to load than all of tunewell
+        from tunewell.methods.search import Search
+
+        cube, asked = cube_of(study.space), asked_for(study.root)
+        with _one_thread():
+            pending = cube.points([job.config for job in study.root.pending()])
+            modelling = Modelling(self.output, self.incumbent, self.limit)
+            promise, centres = modelling.promise(cube, history, study.goals, pending, rng)
+            for point in Search().best_first(cube, promise.at, promise.slope, centres, rng):
+                config = study.space.decode(point)
+                if study.space.satisfies(config) is None and canonical(config) not in asked:
+                    return config
+        return None
+
+
+@cache
+def _pools() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """BLAS on one thread: the matrices are small, and the cores belong to training."""
+    limit: AbstractContextManager[Any] = _pools().limit(limits=1, user_api="blas")
+    return limit

@@ -1,0 +1,138 @@
+"""A space as a model and a search see it: many points of the unit cube at once, as arrays.
+
+Rows are points `(n, d)` in the coordinates of `Space.encode`: NaN where an entry is inactive. A number is a column of
+the kernel; a Choice of k options is k columns that hold 1/sqrt(2) at the option and 0 elsewhere, all of one group, so
+that two different options are at squared distance 1. An inactive number lies at the middle of its range and an inactive
+Choice at 0: beside the Choice that decides on it, which differs, it then says little of its own. This is an embedding,
+so that every kernel of a distance stays positive definite; no conditional space is flattened or left out.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tunewell.space import Config, Space
+from tunewell.space.scale import LogIntegers
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+
+_TABLE = 4096
+"""Up to so many values of a log scale, points are put on the values; beyond, nobody can tell."""
+
+
+class Cube:
+    """The unit cube of a space. `groups` `(p,)` is the group of each column of `embed`, its length-scale."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.dimensions = space.dimensions
+        self.choices = np.array([dimension.kind == "choice" for dimension in self.dimensions], dtype=bool)
+        self.sizes = [dimension.size for dimension in self.dimensions]
+        self.parents = [self._parent(index) for index in range(len(self.dimensions))]
+        self._tables = [self._table(index) for index in range(len(self.dimensions))]
+        blocks = [self._width(index) for index in range(len(self.dimensions))]
+        self.groups = np.repeat(np.arange(len(blocks)), blocks)
+        self.firsts = np.cumsum([0, *blocks])[:-1] if blocks else np.zeros(0, dtype=int)
+        self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
+        self.smooth = np.array([size is None for size in self.sizes], dtype=bool)
+
+    def _parent(self, index: int) -> tuple[int, int] | None:
+        """The coordinate of the Choice that decides whether this one is active, and the number of the option."""
+        condition = self.dimensions[index].parent
+        if condition is None:
+            return None
+        place = self.space.paths.index(condition.path)
+        axis: Any = self.space.axes[place]
+        return place, axis.number(condition.option)
+
+    def _table(self, index: int) -> Array | None:
+        """The coordinate of each value, where these are not evenly spaced."""
+        axis = self.space.axes[index]
+        if isinstance(axis, LogIntegers) and axis.size is not None and axis.size <= _TABLE:
+            return np.array([axis.unit(value) for value in range(axis.low, axis.high + 1)])
+        return None
+
+    def _width(self, index: int) -> int:
+        size = self.sizes[index] or 0
+        return size if self.choices[index] and size > 2 else 1
+
+    # --- points ------------------------------------------------------------------------------------------------------
+
+    def points(self, configs: list[Config]) -> Array:
+        """Configs as points (n, d)."""
+        return self.space.encode_many(configs)
+
+    def settled(self, points: Array) -> Array:
+        """The points (n, d) that the values nearest to these have; NaN where an entry is inactive. Changes nothing."""
+        found = np.clip(points, 0.0, 1.0)
+        for index, (size, table) in enumerate(zip(self.sizes, self._tables, strict=True)):
+            if table is not None:
+                middles = (table[1:] + table[:-1]) / 2
+                found[:, index] = table[np.searchsorted(middles, found[:, index])]
+            elif size is not None and not isinstance(self.space.axes[index], LogIntegers):
+                found[:, index] = (np.minimum(np.floor(found[:, index] * size), size - 1) + 0.5) / size
+        for index, parent in enumerate(self.parents):
+            if parent is not None:
+                found[~self._is_chosen(found, *parent), index] = np.nan
+        return found
+
+    def _is_chosen(self, points: Array, place: int, option: int) -> Flags:
+        column = points[:, place]
+        found: Flags = np.floor(np.nan_to_num(column, nan=-1.0) * (self.sizes[place] or 1)) == option
+        return found
+
+    def embed(self, points: Array) -> Array:
+        """The columns (n, p) of the kernel."""
+        found = np.zeros((len(points), len(self.groups)))
+        for index, first in enumerate(self.firsts):
+            column, size = points[:, index], self.sizes[index] or 0
+            known = ~np.isnan(column)
+            if self._width(index) > 1:
+                option = np.minimum(np.floor(column[known] * size), size - 1).astype(int)
+                found[np.flatnonzero(known), first + option] = 0.5**0.5
+            elif self.choices[index]:
+                found[:, first] = np.where(known, np.floor(np.nan_to_num(column) * size), 0.5)
+            else:
+                found[:, first] = np.where(known, column, 0.5)
+        return found
+
+    def keys(self, points: Array) -> list[bytes]:
+        """What tells points (n, d) apart: equal for equal configs."""
+        rows = np.ascontiguousarray(np.nan_to_num(points, nan=-1.0))
+        return [row.tobytes() for row in rows]
+
+    # --- new points --------------------------------------------------------------------------------------------------
+
+    def uniform(self, count: int, rng: np.random.Generator) -> Array:
+        """Points (count, d), uniform in the cube."""
+        return self.settled(rng.random((count, len(self.sizes))))
+
+    def near(self, points: Array, strength: Array, rng: np.random.Generator, changes: float = 1.0) -> Array:
+        """A neighbour of each point (n, d): a few coordinates, `changes` besides the first on average, make a normal
+        step of `strength` (n,), and a Choice among them takes any option. What becomes active is uniform.
+        """
+        count, width = points.shape
+        active = ~np.isnan(points) & self.movable
+        chance = np.minimum(changes / np.maximum(active.sum(1), 1), 1.0)
+        moved = rng.random((count, width)) < chance[:, None]
+        moved |= np.argmax(np.where(active, rng.random((count, width)), -1.0), axis=1)[:, None] == np.arange(width)
+        moved &= active
+        steps = np.where(np.isnan(points), 0.0, points) + strength[:, None] * rng.standard_normal((count, width))
+        anew = rng.random((count, width))
+        found = np.where(moved, np.where(self.choices, anew, _reflected(steps)), points)
+        return self.settled(np.where(np.isnan(found), anew, found))
+
+
+def _reflected(points: Array) -> Array:
+    turned = np.abs(points) % 2.0
+    return np.where(turned > 1.0, 2.0 - turned, turned)
+
+
+@lru_cache(maxsize=32)
+def cube_of(space: Space) -> Cube:
+    """The cube of a space, compiled once."""
+    return Cube(space)

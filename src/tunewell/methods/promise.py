@@ -1,0 +1,259 @@
+"""What the models of `Bayes` promise at any point of a space.
+
+The acquisition is the log expected improvement (Ament et al., arXiv:2310.20708) plus, for everything that can go wrong,
+the log probability that it does not: failures, and measured constraints (M. A. Gelbart, J. Snoek, R. P. Adams: Bayesian
+optimization with unknown constraints. arXiv:1403.5607, 2014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from tunewell.methods.cube import Array, Cube, Flags
+from tunewell.methods.history import History, Outcome
+from tunewell.study import Goal
+from tunewell.surrogates.acquisition import log_below, log_expected_improvement, slope_of_log_below, slopes
+from tunewell.surrogates.gp import Columns, Data, Groups, Hyperparameters, Posterior, fit
+from tunewell.surrogates.warping import WARPS, standardized
+
+_FANTASIES = 16
+"""How many sets of results are imagined for the pending jobs."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """The probability that a quantity, modelled by `posterior`, is at most `bound`."""
+
+    posterior: Posterior
+    bound: float
+
+    def at(self, z: Array) -> Array:
+        """Its logarithm at columns (m, p): (m,)."""
+        mean, variance = self.posterior.predict(z)
+        return log_below(mean, np.sqrt(variance + self.posterior.hyper.noise), self.bound)
+
+    def slope(self, z: Array) -> tuple[float, Array]:
+        """Its logarithm and the gradient (p,) at one point (p,)."""
+        mean, variance, towards, bend = self.posterior.predict_with_gradient(z)
+        deviation = (variance + self.posterior.hyper.noise) ** 0.5
+        gap = (self.bound - float(mean[0])) / deviation
+        rise = -(towards[0] + gap * bend / (2 * deviation)) / deviation
+        return float(log_below(mean[0], np.array(deviation), self.bound)), slope_of_log_below(gap) * rise
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The acquisition. `best` (s,) is what has to be improved on, one for each set of imagined results; None where
+    nothing is known that keeps to the constraints: then only these count.
+
+    `stage` (q,) holds the columns that stand behind those of the cube: the number of steps, where results of several
+    are modelled together. `taken` are the points that were tried or are running.
+    """
+
+    cube: Cube
+    model: Posterior
+    best: Array | None
+    factors: tuple[Factor, ...]
+    stage: Array
+    taken: frozenset[bytes]
+
+    def at(self, points: Array) -> Array:
+        """The log acquisition at points (m, d): (m,); -inf where nothing new would be learned."""
+        z = self._columns(self.cube.embed(points))
+        total = sum((factor.at(z) for factor in self.factors), np.zeros(len(z)))
+        if self.best is not None:
+            mean, variance = self.model.predict(z)
+            logs = log_expected_improvement(np.atleast_2d(mean), np.sqrt(variance), self.best[:, None])
+            total = total + logsumexp(logs, axis=0) - np.log(len(logs))
+        return np.where([key in self.taken for key in self.cube.keys(points)], -np.inf, total)
+
+    def slope(self, columns: Array) -> tuple[float, Array]:
+        """The log acquisition and its gradient (p,) at one point of the cube's columns (p,)."""
+        z = self._columns(columns[None])[0]
+        value, gradient = 0.0, np.zeros(len(z))
+        for factor in self.factors:
+            more, towards = factor.slope(z)
+            value, gradient = value + more, gradient + towards
+        if self.best is not None:
+            more, towards = self._slope_of_improvement(z, self.best)
+            value, gradient = value + more, gradient + towards
+        return value, gradient[: len(columns)]
+
+    def _slope_of_improvement(self, z: Array, best: Array) -> tuple[float, Array]:
+        mean, variance, towards, bend = self.model.predict_with_gradient(z)
+        deviation = variance**0.5
+        wider = bend / (2 * deviation)
+        gap = (best - mean) / deviation
+        logs = log_expected_improvement(mean, np.array(deviation), best)
+        total = logsumexp(logs)
+        rises = slopes(gap)[:, None] * -(towards + gap[:, None] * wider) / deviation + wider / deviation
+        return float(total - np.log(len(logs))), np.exp(logs - total) @ rises
+
+    def _columns(self, z: Array) -> Array:
+        return np.hstack([z, np.broadcast_to(self.stage, (len(z), len(self.stage)))]) if len(self.stage) else z
+
+
+@dataclass(frozen=True)
+class Modelling:
+    """How results become models: the warp of the losses, the rule for what has to be improved on, and the number of
+    results that a model holds at most.
+    """
+
+    output: str = "half-rank"
+    incumbent: str = "observed"
+    limit: int = 500
+
+    def promise(
+        self, cube: Cube, history: History, goals: Sequence[Goal], pending: Array, rng: np.random.Generator
+    ) -> tuple[Promise, Array]:
+        """The acquisition after the outcomes of a study of `goals`, with pending jobs at points (k, d); and the points
+        (m, d) of the best configs, best first.
+        """
+        outcomes = list(history.done.values())
+        warped = self._warped(outcomes)
+        kept = self._kept(cube, outcomes, warped)
+        outcomes, warped = [outcomes[place] for place in kept], warped[kept]
+        points = np.array([outcome.point for outcome in outcomes])
+        z, stage = _staged(cube.embed(points), np.array([float(outcome.until) for outcome in outcomes]))
+        columns = _columns(cube, stage)
+        bounds = [goal for goal in goals if goal.is_constraint]
+        allowed = np.array([_is_allowed(outcome, bounds) for outcome in outcomes])
+        failed = np.array([*history.failed.values()]).reshape(-1, points.shape[1])
+        lost = _at_stage(cube.embed(failed[-self.limit // 2 :]), stage)
+        model = _model(_with_failures(_data(z, warped, columns, outcomes), lost))
+        best = self._best(model, warped, allowed & _is_longest(outcomes))
+        factors = [
+            *_bounded(z, columns, outcomes, bounds),
+            *_successful(z, columns, lost),
+        ]
+        if len(pending) and best is not None:
+            model, best = _imagined(model, best, _at_stage(cube.embed(pending), stage), rng)
+        order = np.lexsort((warped, ~allowed))
+        tried = np.vstack([[outcome.point for outcome in history.done.values()], failed, pending])
+        return Promise(cube, model, best, tuple(factors), stage, frozenset(cube.keys(tried))), points[order[:8]]
+
+    def _warped(self, outcomes: Sequence[Outcome]) -> Array:
+        """The losses as values; those of each number of steps among themselves."""
+        losses = np.array([outcome.totals[0] / outcome.count for outcome in outcomes])
+        untils, found = np.array([outcome.until for outcome in outcomes]), np.empty(len(losses))
+        for until in np.unique(untils):
+            found[untils == until] = WARPS[self.output](losses[untils == until])
+        return found
+
+    def _best(self, model: Posterior, warped: Array, allowed: Flags) -> Array | None:
+        if not allowed.any():
+            return None
+        values = model.predict(model.data.z[: len(warped)])[0] if self.incumbent == "mean" else warped
+        return np.array([values[allowed].min()])
+
+    def _kept(self, cube: Cube, outcomes: Sequence[Outcome], warped: Array) -> Groups:
+        """Which outcomes enter the models: all, or a third each of the best, of those nearest to the best one, and of
+        the others, evenly over time.
+        """
+        if len(outcomes) <= self.limit:
+            return np.arange(len(outcomes))
+        third = self.limit // 3
+        order = np.argsort(warped, kind="stable")
+        z = cube.embed(np.array([outcome.point for outcome in outcomes]))
+        near = np.argsort(((z - z[order[0]]) ** 2).sum(1), kind="stable")
+        chosen = dict.fromkeys([*order[:third].tolist()])
+        chosen.update(dict.fromkeys([place for place in near.tolist() if place not in chosen][:third]))
+        rest = np.array([place for place in range(len(outcomes)) if place not in chosen])
+        evenly = rest[np.linspace(0, len(rest) - 1, self.limit - len(chosen)).astype(int)]
+        return np.sort(np.array([*chosen, *evenly.tolist()]))
+
+
+def _staged(z: Array, untils: Array) -> tuple[Array, Array]:
+    """The columns with the logarithm of the steps behind them, and what stands there for the largest: nothing where
+    all are equal.
+    """
+    logs = np.log(untils)
+    if not np.ptp(logs):
+        return z, np.zeros(0)
+    return np.hstack([z, ((logs - logs.min()) / np.ptp(logs))[:, None]]), np.ones(1)
+
+
+def _columns(cube: Cube, stage: Array) -> Columns:
+    """What the columns are: those of the cube, then those of the stage."""
+    groups = np.concatenate([cube.groups, len(cube.sizes) + np.arange(len(stage))]).astype(np.intp)
+    return Columns.of(groups, np.concatenate([~cube.choices[cube.groups], np.ones(len(stage), dtype=bool)]))
+
+
+def _at_stage(z: Array, stage: Array) -> Array:
+    return np.hstack([z, np.broadcast_to(stage, (len(z), len(stage)))])
+
+
+def _is_longest(outcomes: Sequence[Outcome]) -> Flags:
+    untils = np.array([outcome.until for outcome in outcomes])
+    longest: Flags = untils == untils.max()
+    return longest
+
+
+def _data(z: Array, warped: Array, columns: Columns, outcomes: Sequence[Outcome]) -> Data:
+    """With known variances where the results say them, on the scale of the warped values."""
+    counts = np.array([float(outcome.count) for outcome in outcomes])
+    deviations = np.sqrt([outcome.variance for outcome in outcomes]) / counts
+    if np.isnan(deviations).all():
+        return Data(z, warped, columns, np.zeros(len(z)), counts)
+    spread = float(np.std([outcome.totals[0] / outcome.count for outcome in outcomes]))
+    scaled = (np.nan_to_num(deviations) / spread) ** 2 if spread > 0 else np.zeros(len(z))
+    return Data(z, warped, columns, scaled, counts)
+
+
+def _with_failures(data: Data, failed: Array) -> Data:
+    """The data, with a loss like the mean of the worse half where jobs failed (m, p): a model that knew nothing of the
+    loss there would promise the largest improvement exactly where nothing can be had.
+    """
+    worse = data.y[data.y > np.median(data.y)]
+    assumed = float(worse.mean()) if len(worse) else 0.0
+    return Data(
+        np.vstack([data.z, failed]),
+        np.concatenate([data.y, np.full(len(failed), assumed)]),
+        data.columns,
+        np.concatenate([data.variances, np.zeros(len(failed))]),
+        np.concatenate([data.counts, np.ones(len(failed))]),
+    )
+
+
+def _model(data: Data) -> Posterior:
+    return Posterior.of(data, fit(data, Hyperparameters.start(data.columns.count)))
+
+
+def _imagined(model: Posterior, best: Array, z: Array, rng: np.random.Generator) -> tuple[Posterior, Array]:
+    """The model and what has to be improved on, for some sets of results that the pending jobs may have."""
+    root = np.linalg.cholesky(model.covariance(z) + 1e-6 * model.hyper.scale * np.eye(len(z)))
+    results = model.predict(z)[0] + rng.standard_normal((_FANTASIES, len(z))) @ root.T
+    return model.extended(z, results), np.minimum(best, results.min(1))
+
+
+def _is_allowed(outcome: Outcome, bounds: Sequence[Goal]) -> bool:
+    values = outcome.totals[len(outcome.totals) - len(bounds) :]
+    return all(goal.holds(total / outcome.count) for goal, total in zip(bounds, values, strict=True))
+
+
+def _bounded(z: Array, columns: Columns, outcomes: Sequence[Outcome], bounds: Sequence[Goal]) -> list[Factor]:
+    """A factor for each side of each measured constraint."""
+    counts = np.array([float(outcome.count) for outcome in outcomes])
+    found = []
+    for place, goal in enumerate(reversed(bounds), start=1):
+        values = np.array([outcome.totals[-place] for outcome in outcomes]) / counts
+        sides = [(1.0, goal.at_most), (-1.0, None if goal.at_least is None else -goal.at_least)]
+        for sign, bound in sides:
+            if bound is not None:
+                # standardized together with the bound, so that it lies on the scale of the values
+                scaled = standardized(np.append(sign * values, bound))
+                data = Data(z, scaled[:-1] - scaled[:-1].mean(), columns, np.zeros(len(z)), counts)
+                found.append(Factor(_model(data), float(scaled[-1] - scaled[:-1].mean())))
+    return found
+
+
+def _successful(z: Array, columns: Columns, failed: Array) -> list[Factor]:
+    """A model of whether a config fails, 1 or -1: the probability that it does not; nothing where nothing failed."""
+    if not len(failed):
+        return []
+    labels = np.concatenate([-np.ones(len(z)), np.ones(len(failed))])
+    return [Factor(_model(Data.of(np.vstack([z, failed]), labels, columns)), 0.0)]

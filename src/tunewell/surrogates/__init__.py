@@ -1,0 +1,1 @@
+"""Models of results: arrays in, arrays out; nothing of tunewell imported."""

@@ -1,0 +1,92 @@
+"""Output warps: losses as values that a Gaussian process can model, robust to heavy tails, outliers and any scale.
+
+X. Song et al.: The Vizier Gaussian process bandit algorithm. arXiv:2408.11527, 2024 (half-rank).
+I.-K. Yeo, R. A. Johnson: A new family of power transformations to improve normality or symmetry. Biometrika 87, 2000.
+
+Each takes finite losses (n,) and returns values (n,) of mean 0 and standard deviation 1 in the same order, smaller is
+better; equal losses give equal values, and constant ones zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import ndtri
+
+from tunewell.surrogates.kernels import Array
+
+
+def standardized(losses: Array) -> Array:
+    """Shifted and scaled alone. Half of what the largest double allows is kept free, so that no square overflows."""
+    size = float(np.max(np.abs(losses), initial=0.0))
+    small = losses / size if size > 1e100 else losses
+    centred = small - small.mean()
+    spread = float(centred.std())
+    if spread <= 1e-12 * max(float(np.max(np.abs(small), initial=0.0)), 1e-290):
+        return np.zeros_like(losses)
+    found: Array = centred / spread
+    return found
+
+
+def half_rank(losses: Array) -> Array:
+    """The better half as it is; the worse half by its ranks, as the upper half of a normal distribution whose standard
+    deviation is that of the better half about the median.
+    """
+    middle = float(np.median(losses))
+    better = losses[losses <= middle] - middle
+    size = float(np.max(np.abs(better), initial=0.0))
+    spread = size * float(np.sqrt(np.mean((better / size) ** 2))) if size > 0 else 0.0
+    if spread == 0.0:
+        return normal_scores(losses)
+    scores = ndtri(_quantiles(losses))
+    found = np.where(losses <= middle, (losses - middle) / spread, np.maximum(scores, 0.0))
+    return standardized(found)
+
+
+def normal_scores(losses: Array) -> Array:
+    """Ranks as quantiles of the normal distribution."""
+    return standardized(ndtri(_quantiles(losses)))
+
+
+def _quantiles(losses: Array) -> Array:
+    """The middle of the ranks of each loss, as a share of n, in (0, 1)."""
+    _, place, counts = np.unique(losses, return_inverse=True, return_counts=True)
+    found: Array = ((np.cumsum(counts) - counts / 2) / len(losses))[place]
+    return found
+
+
+def yeo_johnson(losses: Array) -> Array:
+    """The power transformation of the largest normal likelihood, with a power from -8 to 4, of standardized losses."""
+    values = standardized(losses)
+    if not values.any():
+        return values
+    logs = np.sign(values) * np.log1p(np.abs(values))
+
+    def negative(power: float) -> float:
+        spread = float(np.var(_powered(values, power)))
+        likelihood: float = 0.5 * len(values) * np.log(max(spread, 1e-300)) - (power - 1.0) * float(logs.sum())
+        return likelihood
+
+    power = float(minimize_scalar(negative, bounds=(-8.0, 4.0), method="bounded").x)
+    return standardized(_powered(values, power))
+
+
+def _powered(values: Array, power: float) -> Array:
+    """Equation (2.1) of Yeo and Johnson."""
+    above, below = np.maximum(values, 0.0), np.maximum(-values, 0.0)
+    high = np.log1p(above) if abs(power) < 1e-8 else ((above + 1.0) ** power - 1.0) / power
+    rest = 2.0 - power
+    low = np.log1p(below) if abs(rest) < 1e-8 else ((below + 1.0) ** rest - 1.0) / rest
+    found: Array = high - low
+    return found
+
+
+WARPS: Mapping[str, Callable[[Array], Array]] = {
+    "none": standardized,
+    "half-rank": half_rank,
+    "normal": normal_scores,
+    "yeo-johnson": yeo_johnson,
+}
+"""By name."""

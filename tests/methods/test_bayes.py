@@ -1,0 +1,169 @@
+"""Bayesian optimization: the laws, what it finds, and what it refuses."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+import tunewell as tw
+from tunewell.contract.methods import MethodContract, Player, new_study
+from tunewell.errors import StudyError, Unsupported
+from tunewell.study import canonical
+
+PLANE = {"x": tw.Float(0.0, 1.0), "y": tw.Float(0.0, 1.0)}
+
+
+class TestBayes(MethodContract):
+    method = tw.Bayes()
+    trials = 12
+
+
+class TestBayesWithOtherSettings(MethodContract):
+    method = tw.Bayes(start=3, output="none", incumbent="mean", share=0.0, limit=10)
+    trials = 9
+
+
+def play(objective, space, trials, *, seed=0, workers=1, method=None):
+    """The losses of a study, in order, and the study."""
+    losses = []
+
+    def told(config, step):
+        losses.append(float(objective(config)))
+        return losses[-1]
+
+    study = Player(method or tw.Bayes(), told, workers=workers).play(
+        new_study(tw.Space.of(space), seed=seed, trials=trials)
+    )
+    return losses, study
+
+
+def branin(config):
+    x, y = 15 * config["x"] - 5, 15 * config["y"]
+    bowl = (y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6) ** 2
+    return bowl + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10 - 0.397887
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_branin(seed):
+    losses, _ = play(branin, PLANE, 40, seed=seed)
+    assert min(losses) < 0.01
+
+
+def test_a_mixed_space():
+    space = {
+        "lr": tw.Float(1e-5, 1.0, log=True),
+        "units": tw.Int(4, 512, log=True),
+        "layers": tw.Int(1, 6),
+        "kind": tw.Choice(["a", "b", "c", "d"]),
+    }
+
+    def loss(config):
+        far = (math.log10(config["lr"]) + 2.5) ** 2 + (math.log2(config["units"]) - 7) ** 2 / 4
+        return far + abs(config["layers"] - 3) + 2 * (config["kind"] != "c")
+
+    found = [min(play(loss, space, 40, seed=seed)[0]) for seed in range(3)]
+    assert np.median(found) < 0.1
+
+
+def test_a_conditional_space_is_modelled_in_each_branch():
+    space = {
+        "model": tw.Choice(
+            {"linear": {"l2": tw.Float(1e-6, 1, log=True)}, "tree": {"depth": tw.Int(1, 20), "leaf": tw.Float(0, 1)}}
+        )
+    }
+
+    def loss(config):
+        if config["model"] == "linear":
+            return 0.5 + (math.log10(config["l2"]) + 3) ** 2 / 9
+        return (config["depth"] - 14) ** 2 / 100 + (config["leaf"] - 0.7) ** 2
+
+    found = [min(play(loss, space, 40, seed=seed)[0]) for seed in range(3)]
+    assert max(found) < 0.02
+
+
+@pytest.mark.parametrize("change", [lambda v: -v, lambda v: 1e200 * v, lambda v: v**9 * 1e9, lambda v: 1e-200 * v - 5])
+def test_losses_of_any_size_and_sign(change):
+    losses, _ = play(lambda c: change(branin(c)), PLANE, 20)
+    assert len(losses) == 20
+
+
+def test_constant_losses_spread_over_the_space():
+    _, study = play(lambda c: 1.0, PLANE, 20)
+    points = study.space.encode_many([job.config for job in study.jobs.values()])
+    assert points.std(0).min() > 0.15
+
+
+def test_half_of_the_space_fails():
+    losses, _ = play(lambda c: math.inf if c["x"] > 0.5 else (c["x"] - 0.45) ** 2 + (c["y"] - 0.2) ** 2, PLANE, 40)
+    assert sum(map(math.isinf, losses)) <= 15  # random search: 20
+    assert min(losses) < 1e-3
+
+
+def test_it_waits_for_a_first_success():
+    losses, _ = play(lambda c: math.inf if c["x"] < 0.9 else 0.0, PLANE, 25)
+    assert min(losses) == 0
+
+
+def test_a_measured_constraint_is_kept():
+    def train(run):
+        x, y = run.config["x"], run.config["y"]
+        return {"loss": (x - 0.8) ** 2 + (y - 0.5) ** 2, "memory": 10 * x}
+
+    study = tw.tune(
+        train, PLANE, minimize="loss", at_most={"memory": 6}, method=tw.Bayes(), trials=35, seed=1, progress=False
+    )
+    late = [trial for trial in study.trials[15:] if trial.metrics["memory"] <= 6.1]
+    assert len(late) >= 12
+    assert study.best.config["x"] == pytest.approx(0.6, abs=0.03)
+
+
+def test_a_known_constraint_is_never_violated():
+    space = tw.Space({"a": tw.Int(1, 40), "b": tw.Int(1, 40)}, {"room": "a * b <= 100"})
+    _, study = play(lambda c: -c["a"] - 2 * c["b"], space, 25)
+    assert all(job.config["a"] * job.config["b"] <= 100 for job in study.jobs.values())
+
+
+def test_eight_workers_ask_for_no_config_twice():
+    space = {"a": tw.Int(1, 9), "b": tw.Choice(list("pqrs")), "c": tw.Int(1, 3)}
+    _, study = play(lambda c: abs(c["a"] - 4) + (c["b"] != "q") + c["c"], space, 60, workers=8)
+    asked = [canonical(job.config) for job in study.jobs.values()]
+    assert len(set(asked)) == len(asked)
+
+
+def test_a_space_that_is_used_up_is_asked_again():
+    losses, _ = play(lambda c: c["a"], {"a": tw.Int(1, 3)}, 8)
+    assert set(losses) == {1, 2, 3}
+
+
+def test_results_from_elsewhere_stand_for_first_trials():
+    with tw.open_study(space=PLANE, minimize="loss", method=tw.Bayes(share=0.0), seed=0) as study:
+        for x, y in itertools.product((0.1, 0.4, 0.7, 1.0), repeat=2):
+            study.add({"x": x, "y": y}, (x - 0.4) ** 2 + (y - 0.7) ** 2)
+        job = study.ask()
+    assert job.config["x"] == pytest.approx(0.4, abs=0.15)
+    assert job.config["y"] == pytest.approx(0.7, abs=0.15)
+
+
+def test_noise_that_is_told_is_believed():
+    rng = np.random.default_rng(0)
+    with tw.open_study(space=PLANE, minimize="loss", method=tw.Bayes(share=0.0), seed=0) as study:
+        for _ in range(20):
+            job = study.ask()
+            loss = (job.config["x"] - 0.3) ** 2 + 0.5 * rng.standard_normal()
+            study.tell(job, loss, std={"loss": 0.5})
+        assert study.ask() is not None
+
+
+def test_several_objectives_are_refused():
+    study = tw.open_study(space=PLANE, minimize=["loss", "size"], method=tw.Bayes(), seed=0)
+    with study, pytest.raises(Unsupported, match="one objective"):
+        study.ask()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"output": "log"}, {"incumbent": "best"}, {"limit": 3}, {"start": -1}, {"share": 2}]
+)
+def test_settings_that_mean_nothing(settings):
+    with pytest.raises(StudyError, match="Bayes"):
+        tw.Bayes(**settings)

@@ -1,0 +1,132 @@
+"""The acquisition: gradients, failures, constraints, pending jobs, and results of several numbers of steps."""
+
+import numpy as np
+import pytest
+
+from tunewell.contract.methods import SPACES, new_study
+from tunewell.methods.cube import cube_of
+from tunewell.methods.history import history_of
+from tunewell.methods.promise import Modelling
+from tunewell.study import Act, Failure, Goal, Job, Result
+
+LINE, LOSS = SPACES["continuous"], (Goal("loss"),)
+
+
+def told(space, outcomes, goals=LOSS, steps=9):
+    """A study after `outcomes`: (config, until, metrics), where the metrics are None for a failure."""
+    study = new_study(space, steps=steps)
+    study.commit(Act("change", {"goals": [{"metric": goal.metric, "at_most": goal.at_most} for goal in goals]}))
+    for config, until, metrics in outcomes:
+        job = study.start(Job(config, until))
+        study.commit(job)
+        failed = metrics is None
+        study.commit(
+            Result(job.id, "failed", error=Failure("oom")) if failed else Result(job.id, "done", metrics, step=until)
+        )
+    return study
+
+
+def promise_of(study, pending=(), **settings):
+    cube = cube_of(study.space)
+    points = cube.points(list(pending))
+    promise, centres = Modelling(**settings).promise(
+        cube, history_of(study), study.goals, points, np.random.default_rng(0)
+    )
+    return cube, promise, centres
+
+
+def random_outcomes(space, count, until=lambda i: 9, failing=lambda config: False, rng=None):
+    rng = rng or np.random.default_rng(1)
+    for i in range(count):
+        config = space.sample(rng)
+        units = np.nan_to_num(space.encode(config), nan=0.4)
+        loss = float(((units - 0.3) ** 2).sum())
+        failed = failing(config)
+        yield config, until(i), None if failed else {"loss": loss / until(i), "size": float(units[0])}
+
+
+BOUND = (Goal("loss"), Goal("size", at_most=0.6))
+
+
+@pytest.mark.parametrize("space", [SPACES["continuous"], SPACES["conditional"]], ids=["continuous", "conditional"])
+@pytest.mark.parametrize("pending", [0, 3])
+def test_the_gradient_is_that_of_differences(space, pending):
+    outcomes = random_outcomes(space, 30, until=lambda i: 1 + 8 * (i % 2), failing=lambda c: space.encode(c)[0] > 0.9)
+    study = told(space, list(outcomes), BOUND)
+    rng = np.random.default_rng(5)
+    cube, promise, _ = promise_of(study, [space.sample(rng) for _ in range(pending)])
+    assert len(promise.factors) == 2
+    columns = cube.embed(cube.uniform(1, rng))[0]
+    value, gradient = promise.slope(columns)
+    moves = np.eye(len(columns)) * 1e-5
+    numeric = [(promise.slope(columns + move)[0] - promise.slope(columns - move)[0]) / 2e-5 for move in moves]
+    assert np.linalg.norm(gradient - numeric) <= 1e-4 * np.linalg.norm(gradient)
+    assert np.isfinite(value)
+
+
+def test_value_and_slope_agree():
+    study = told(LINE, list(random_outcomes(LINE, 20, failing=lambda c: c["x"] > 0.8)), BOUND)
+    cube, promise, _ = promise_of(study, [LINE.sample(np.random.default_rng(7))])
+    points = cube.uniform(5, np.random.default_rng(2))
+    found = [promise.slope(columns)[0] for columns in cube.embed(points)]
+    np.testing.assert_allclose(promise.at(points), found, rtol=1e-9)
+
+
+def test_where_jobs_failed_less_is_promised():
+    study = told(LINE, list(random_outcomes(LINE, 40, failing=lambda c: c["x"] > 0.5)))
+    cube, promise, _ = promise_of(study)
+    low, high = (cube.points([{"x": x, "y": 0.01, "z": 0.0}]) for x in (0.2, 0.9))
+    chance = promise.factors[0].at
+    assert np.exp(chance(cube.embed(low))) > 0.8 > 0.2 > np.exp(chance(cube.embed(high)))
+
+
+def test_a_measured_constraint_counts_by_its_probability():
+    study = told(LINE, list(random_outcomes(LINE, 40)), BOUND)
+    cube, promise, centres = promise_of(study)
+    chances = [
+        np.exp(promise.factors[0].at(cube.embed(cube.points([{"x": x, "y": 0.01, "z": 0.0}])))) for x in (0.3, 0.9)
+    ]
+    assert chances[0] > 0.95 > 0.05 > chances[1]
+    assert centres[0][0] <= 0.6
+
+
+def test_where_nothing_keeps_to_the_constraints_only_they_count():
+    study = told(LINE, list(random_outcomes(LINE, 20)), (Goal("loss"), Goal("size", at_most=-0.5)))
+    cube, promise, _ = promise_of(study)
+    assert promise.best is None
+    assert np.isfinite(promise.at(cube.uniform(4, np.random.default_rng(0)))).all()
+
+
+def test_a_pending_job_lowers_what_its_neighbourhood_promises():
+    study = told(LINE, list(random_outcomes(LINE, 8)))
+    cube, promise, _ = promise_of(study)
+    points = cube.uniform(300, np.random.default_rng(0))
+    top = points[np.argmax(promise.at(points))]
+    beside = cube.near(top[None], np.array([1e-3]), np.random.default_rng(1))
+    _, after, _ = promise_of(study, [LINE.decode(top)])
+    assert after.at(beside)[0] < promise.at(beside)[0] - 1
+    again = cube.points([LINE.decode(top)])
+    assert after.at(again)[0] == -np.inf
+
+
+def test_short_trainings_say_where_long_ones_are_good():
+    rng = np.random.default_rng(0)
+    short = [(c, 1, {"loss": m["loss"] * 9 + 5}) for c, _, m in random_outcomes(LINE, 40, rng=rng)]
+    long = [(c, 9, {"loss": m["loss"] * 9}) for c, _, m in random_outcomes(LINE, 3, rng=rng)]
+    cube, promise, _ = promise_of(told(LINE, [*short, *long]))
+    test = [LINE.sample(rng) for _ in range(200)]
+    truth = ((LINE.encode_many(test) - 0.3) ** 2).sum(1)
+    z = cube.embed(cube.points(test))
+    mean = promise.model.predict(np.hstack([z, np.ones((200, 1))]))[0]
+    assert np.corrcoef(mean, truth)[0, 1] > 0.9
+
+
+def test_replicates_are_pooled_and_many_results_are_thinned():
+    outcomes = list(random_outcomes(LINE, 60))
+    study = told(LINE, [*outcomes, *outcomes[:5]])
+    _, promise, _ = promise_of(study, limit=30)
+    assert len(promise.model.data.y) == 30
+    assert set(promise.model.data.counts) <= {1.0, 2.0}
+    best = min(m["loss"] for _, _, m in outcomes)
+    assert best in [o.totals[0] / o.count for o in history_of(study).done.values()]
+    assert promise.model.data.y.min() == promise.best[0]

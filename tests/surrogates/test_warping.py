@@ -1,0 +1,48 @@
+"""Output warps: order, scale and robustness, for whatever a training run may say."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunewell.surrogates.warping import WARPS, half_rank, yeo_johnson
+
+ANY = st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=30)
+
+
+@pytest.mark.parametrize("name", WARPS)
+@given(losses=ANY)
+def test_any_losses_give_finite_values_in_the_same_order(name, losses):
+    values = WARPS[name](np.array(losses))
+    assert np.isfinite(values).all()
+    assert np.abs(values).max() <= 1e3
+    ordered = values[np.argsort(losses, kind="stable")]
+    assert np.all(np.diff(ordered) >= -1e-9)
+
+
+@pytest.mark.parametrize("name", WARPS)
+def test_values_are_standardized_and_equal_for_equal_losses(name):
+    values = WARPS[name](np.array([3.0, 1.0, 2.0, 1.0, 9.0, 4.0]))
+    assert values.mean() == pytest.approx(0, abs=1e-9)
+    assert values.std() == pytest.approx(1)
+    assert values[1] == values[3]
+
+
+@pytest.mark.parametrize("name", WARPS)
+@pytest.mark.parametrize("losses", [[5.0], [5.0] * 7, [-1e300] * 3, [0.0, 0.0]])
+def test_constant_losses_are_zeros(name, losses):
+    assert not WARPS[name](np.array(losses)).any()
+
+
+def test_half_rank_keeps_the_better_half_affine():
+    losses = np.array([0.0, 1.0, 2.0, 3.0, 50.0, 1e9, 1e12])
+    values = half_rank(losses)
+    steps = np.diff(values[:4])
+    np.testing.assert_allclose(steps, steps[0])
+    assert values[-1] < 3
+
+
+def test_yeo_johnson_makes_a_heavy_tail_normal():
+    losses = np.exp(np.random.default_rng(0).standard_normal(300))
+    values, raw = yeo_johnson(losses), (losses - losses.mean()) / losses.std()
+    assert abs(float(np.mean(values**3))) < 0.5 < 2 < abs(float(np.mean(raw**3)))
