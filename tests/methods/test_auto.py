@@ -1,12 +1,19 @@
 """What a study uses that names no method."""
 
+import pytest
+
+import tunewell as tw
 from tunewell.contract.methods import MethodContract, new_study, propose
 from tunewell.methods.auto import Auto
 from tunewell.space import Float, Int, Space
+from tunewell.study import Act, Job, Result
+
+LINE = Space({"x": Float(0, 1)})
 
 
 class TestAuto(MethodContract):
     method = Auto()
+    trials = 9
 
 
 def test_the_default_config_comes_first():
@@ -21,3 +28,46 @@ def test_a_default_that_violates_a_constraint_is_left_out():
     job = propose(Auto(), study)
     assert job is not None
     assert job.config["x"] > 0.6
+
+
+def told(study, results=0, pending=0):
+    for number in range(results + pending):
+        job = study.start(Job({"x": number / 1000}, 1))
+        study.commit(job)
+        if number < results:
+            study.commit(Result(job.id, "done", {"loss": number % 7}))
+    return study
+
+
+@pytest.mark.parametrize(
+    ("study", "choice"),
+    [
+        (told(new_study(LINE), results=20), "Bayes, since the study has one objective"),
+        (told(new_study(LINE), results=501), "TPE, since there are more than 500 results"),
+        (told(new_study(LINE), results=9, pending=40), "TPE, since more than 32 jobs are pending"),
+        (new_study(Space({f"x{i}": Float(0, 1) for i in range(61)})), "TPE, since the space has 61 coordinates"),
+    ],
+    ids=["short", "long", "crowded", "wide"],
+)
+def test_it_chooses_by_what_the_log_says(study, choice):
+    assert Auto().why(study).startswith(choice)
+    assert propose(Auto(), study) is not None
+
+
+def test_several_objectives_get_an_even_covering():
+    study = new_study(LINE)
+    study.commit(Act("change", {"goals": [{"metric": "loss"}, {"metric": "size"}]}))
+    assert Auto().why(study) == "Sobol, since there are several objectives"
+    assert propose(Auto(), study) is not None
+
+
+def test_it_is_the_default_and_better_than_random_search():
+    def train(run):
+        return (run.config["x"] - 0.7) ** 2 + (run.config["y"] - 0.2) ** 2
+
+    def best(method=None):
+        space = {"x": Float(0, 1), "y": Float(0, 1)}
+        study = tw.tune(train, space, minimize="loss", trials=25, seed=3, method=method, progress=False)
+        return min(trial.value for trial in study.trials)
+
+    assert best() < best(tw.Random()) / 10

@@ -336,7 +336,7 @@ def picture(counter: Counter) -> Any:
     settings = counter.study.settings
     title = words(
         (text.plain(counter.study.name), "bold"),
-        (f"  {text.method(settings.method)}, {text.goals(settings.goals)}", "dim"),
+        (f"  {text.method_of(counter.study)}, {text.goals(settings.goals)}", "dim"),
     )
     fraction = counter.fraction()
     bar = Table.grid(padding=(0, 1))

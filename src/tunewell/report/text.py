@@ -7,7 +7,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tunewell.study import Goal
+from tunewell.errors import TunewellError
+from tunewell.method import from_json
+from tunewell.study import Goal, Study
 
 DASH = "–"
 BARS = "▁▂▃▄▅▆▇█"
@@ -88,6 +90,16 @@ def method(settings: Any) -> str:
         return plain(settings) if settings is not None else DASH
     inner = ", ".join(method(each) for each in _methods(list(settings.values())))
     return plain(settings.get("method", "?")) + (f"({inner})" if inner else "")
+
+
+def method_of(study: Study) -> str:
+    """The method of a study, and what it chose and why where it says so: `Auto: Bayes, since ...`."""
+    settings = study.settings.method
+    try:
+        why = getattr(from_json(settings), "why", None)
+    except TunewellError:  # a method that is not installed here
+        return method(settings)
+    return method(settings) + (f": {plain(why(study))}" if why is not None else "")
 
 
 def _methods(values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
