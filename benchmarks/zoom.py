@@ -1,15 +1,13 @@
 """Coarse to fine: `Zoom(Grid)` and `Then(Grid, Sobol)` beside random search on public tuning tasks, and whether an
 optimum that the first narrowing leaves out is found again.
 
-The public tasks are read from the folder of benchmark data: an argument, the environment variable TUNEWELL_BENCHDATA,
-or `../shared/benchdata` beside the project.
+The public tasks are those of `benchmarks.tasks`. Here the repetition that a trial sees is drawn, and its loss counts.
 """
 
 import dataclasses
 import math
 import os
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.tasks import data_folder, load, space_of, task_names
 from tunewell.contract.methods import Player, new_study
 from tunewell.method import Method
 from tunewell.methods.compose import Take, Then
@@ -25,7 +24,7 @@ from tunewell.methods.narrowing import Narrowing, whole
 from tunewell.methods.quasirandom import Sobol
 from tunewell.methods.random import Random
 from tunewell.methods.zoom import Zoom
-from tunewell.space import Choice, Config, Entry, Float, Int, Ordinal, Space
+from tunewell.space import Config, Float, Space
 
 MARKS = (25, 50, 100)
 """After so many trials the regret is taken."""
@@ -40,58 +39,6 @@ METHODS: Mapping[str, Method] = {
 
 
 # --- the public tasks ------------------------------------------------------------------------------------------------
-
-
-def data_folder(folder: str | Path | None = None) -> Path:
-    """The folder of benchmark data. Raises FileNotFoundError where there is none."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "benchdata"
-    found = Path(folder or os.environ.get("TUNEWELL_BENCHDATA") or beside)
-    if not (found / "loaders" / "suite.py").is_file():
-        raise FileNotFoundError(f"there is no benchmark data in {found}: set TUNEWELL_BENCHDATA to its folder")
-    return found
-
-
-def load(folder: Path, name: str) -> Any:
-    """The problem of that name, in the form of the loaders beside the data."""
-    if str(folder / "loaders") not in sys.path:
-        sys.path.insert(0, str(folder / "loaders"))
-    from suite import get  # type: ignore[import-not-found]
-
-    return get(name)
-
-
-def task_names(folder: Path) -> list[str]:
-    """The public tasks with one objective whose best value is known."""
-    load(folder, "bbob/bbob/1/2/1")
-    from suite import names
-
-    return [name for name in names("public", kind="single") if load(folder, name).reference]
-
-
-def space_of(parameters: Iterable[Any]) -> Space:
-    """The parameters of a problem as a space; those with a condition stand below the option that they need."""
-    parameters = list(parameters)
-    entries: dict[str, Entry] = {}
-    for parameter in parameters:
-        if not parameter.when:
-            below = [inner for inner in parameters if inner.when and inner.when[0][0] == parameter.name]
-            entries[parameter.name] = _entry(parameter, below)
-    return Space(entries)
-
-
-def _entry(parameter: Any, below: Iterable[Any] = ()) -> Entry:
-    if below:
-        return Choice(
-            {
-                option: {inner.name: _entry(inner) for inner in below if option in inner.when[0][1]}
-                for option in parameter.choices
-            }
-        )
-    if parameter.kind == "float":
-        return Float(parameter.low, parameter.high, log=parameter.log)
-    if parameter.kind == "int":
-        return Int(int(parameter.low), int(parameter.high), log=parameter.log and parameter.low >= 1)
-    return (Choice if parameter.kind == "cat" else Ordinal)(list(parameter.choices))
 
 
 def regrets(folder: Path, task: str, method: Method, seed: int, marks: tuple[int, ...] = MARKS) -> list[float]:

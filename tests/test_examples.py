@@ -17,6 +17,7 @@ SMALL = {
     "digits_mlp.py": ["4", "3"],
     "own_loop.py": ["6"],
     "several_processes.py": ["8"],
+    "network_and_trees.py": ["7", "2"],
 }
 """The arguments of each example that make it quick."""
 

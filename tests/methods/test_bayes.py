@@ -145,6 +145,16 @@ def test_results_from_elsewhere_stand_for_first_trials():
     assert job.config["y"] == pytest.approx(0.7, abs=0.15)
 
 
+def test_more_results_than_a_model_holds():
+    rng = np.random.default_rng(0)
+    with tw.open_study(space=PLANE, minimize="loss", method=tw.Bayes(share=0.0), seed=0) as study:
+        for x, y in rng.random((700, 2)):
+            study.add({"x": x, "y": y}, (x - 0.4) ** 2 + (y - 0.7) ** 2)
+        job = study.ask()
+    assert job.config["x"] == pytest.approx(0.4, abs=0.1)
+    assert job.config["y"] == pytest.approx(0.7, abs=0.1)
+
+
 def test_noise_that_is_told_is_believed():
     rng = np.random.default_rng(0)
     with tw.open_study(space=PLANE, minimize="loss", method=tw.Bayes(share=0.0), seed=0) as study:

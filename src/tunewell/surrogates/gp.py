@@ -89,6 +89,11 @@ class Data:
         own = columns or Columns.of(np.arange(width), np.ones(width, dtype=bool))
         return cls(z, y, own, np.zeros(len(y)), np.ones(len(y)))
 
+    def part(self, places: Groups) -> Data:
+        """The values at some places."""
+        taken = self.variances[places], self.counts[places]
+        return Data(self.z[places], self.y[places], self.columns, *taken)
+
 
 @dataclass(frozen=True)
 class Hyperparameters:
