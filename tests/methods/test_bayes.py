@@ -155,6 +155,18 @@ def test_more_results_than_a_model_holds():
     assert job.config["y"] == pytest.approx(0.7, abs=0.1)
 
 
+@pytest.mark.parametrize(("mean", "most"), [(0.8, 0.01), (0.2, 0.05)])
+def test_priors_count_at_first_and_a_wrong_one_is_overcome(mean, most):
+    space = {name: tw.Float(0.0, 1.0, prior=tw.Normal(mean, 0.1)) for name in "xyz"}
+    found = []
+    for seed in range(3):
+        losses, study = play(lambda c: sum((value - 0.8) ** 2 for value in c.values()), space, 30, seed=seed)
+        early = study.space.encode_many([job.config for job in study.jobs.values()][:6])
+        assert abs(early.mean() - mean) < 0.1
+        found.append(min(losses))
+    assert np.median(found) < most
+
+
 def test_noise_that_is_told_is_believed():
     rng = np.random.default_rng(0)
     with tw.open_study(space=PLANE, minimize="loss", method=tw.Bayes(share=0.0), seed=0) as study:

@@ -6,7 +6,7 @@ import pytest
 import tunewell as tw
 from tunewell.contract.methods import SPACES, MethodContract, Player, bowl, cut, new_study, propose
 from tunewell.errors import StudyError, Unsupported
-from tunewell.methods.tpe import TPE, _tree
+from tunewell.methods.tpe import TPE, tree_of
 from tunewell.study import Failure, Job, Result
 from tunewell.surrogates.parzen import mixture
 
@@ -150,7 +150,7 @@ def test_the_design_is_even_and_follows_the_priors():
 
 def test_the_prior_is_part_of_the_model():
     space = tw.Space({"x": tw.Float(0, 1, prior=tw.Normal(0.8, 0.05))})
-    tree = _tree(space)
+    tree = tree_of(space)
     grid = np.linspace(0, 1, 101)[:, None]
     density = np.exp(mixture(tree, np.zeros((0, 1))).log_density(grid))
     expected = np.exp(-0.5 * ((grid[:, 0] - 0.8) / 0.05) ** 2) / (0.05 * np.sqrt(2 * np.pi))
@@ -172,7 +172,7 @@ def test_the_prior_is_part_of_the_model():
 )
 def test_priors_of_every_kind_are_those_of_the_space(entry):
     space, rng = tw.Space({"x": entry}), np.random.default_rng(0)
-    ours = mixture(_tree(space), np.zeros((0, 1))).sample(rng, 4000)[:, 0]
+    ours = mixture(tree_of(space), np.zeros((0, 1))).sample(rng, 4000)[:, 0]
     theirs = space.encode_many(space.sample(rng) for _ in range(4000))[:, 0]
     levels = np.linspace(0, 1, 23)[1:-1] + 0.003
     below = [[np.mean(units < level) for level in levels] for units in (ours, theirs)]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, ClassVar, Literal
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -20,9 +20,13 @@ from tunewell.methods.cube import cube_of
 from tunewell.methods.history import History, history_of
 from tunewell.methods.plan import asked_for
 from tunewell.methods.quasirandom import Sobol
-from tunewell.methods.tpe import TPE
-from tunewell.space import Config
+from tunewell.methods.random import Random
+from tunewell.methods.tpe import TPE, tree_of
+from tunewell.space import Config, Space
 from tunewell.study import Job, Study, canonical
+
+if TYPE_CHECKING:
+    from tunewell.surrogates.parzen import Mixture
 
 _CHOICES = {"output": ("none", "half-rank", "normal", "yeo-johnson"), "incumbent": ("observed", "mean")}
 
@@ -34,9 +38,10 @@ class Bayes:
     The first `start` trials (left out: 4, and one for every four entries) are the default config and Sobol's points;
     results from elsewhere count among them. `output` is the warp of the losses (`tunewell.surrogates.warping`),
     `incumbent` what a new config has to improve on: the best loss "observed", or the best "mean" of the model at what
-    was tried. Pending jobs enter as imagined results; failures and measured constraints as probabilities; results of
-    several numbers of steps are modelled together. A share `share` of the proposals are those of `TPE`, so that no
-    single model can fail. At most `limit` results enter a model.
+    was tried. The priors of the entries count for the first trials and fade. Pending jobs enter as imagined results;
+    failures and measured constraints as probabilities; results of several numbers of steps are modelled together. A
+    share `share` of the proposals are those of `TPE`, so that no single model can fail. At most `limit` results enter a
+    model.
 
     Raises Unsupported for several objectives. Reference: Snoek, Larochelle and Adams, NeurIPS 2012.
     """
@@ -89,7 +94,7 @@ class Bayes:
         config = study.space.default()
         if not study.jobs and study.space.satisfies(config) is None and canonical(config) not in asked_for(study.root):
             return Job(config, study.steps.maximum)
-        return Sobol().propose(study, rng)
+        return (Random() if _has_priors(study.space) else Sobol()).propose(study, rng)
 
     def _promising(self, study: Study, history: History, rng: np.random.Generator) -> Config | None:
         """The new and allowed config of the largest acquisition; None where the search found none."""
@@ -100,12 +105,26 @@ class Bayes:
         with _one_thread():
             pending = cube.points([job.config for job in study.root.pending()])
             modelling = Modelling(self.output, self.incumbent, self.limit)
-            promise, centres = modelling.promise(cube, history, study.goals, pending, rng)
+            density = _density_of_priors(study.space)
+            promise, centres = modelling.promise(cube, history, study.goals, pending, rng, density)
             for point in Search().best_first(cube, promise.at, promise.slope, centres, rng):
                 config = study.space.decode(point)
                 if study.space.satisfies(config) is None and canonical(config) not in asked:
                     return config
         return None
+
+
+@lru_cache(maxsize=32)
+def _density_of_priors(space: Space) -> Mixture | None:
+    """The density of the priors of a space; None where it has none."""
+    from tunewell.surrogates.parzen import mixture
+
+    return mixture(tree_of(space), np.zeros((0, len(space.paths)))) if _has_priors(space) else None
+
+
+@lru_cache(maxsize=32)
+def _has_priors(space: Space) -> bool:
+    return not all(coordinate.prior.is_flat for coordinate in tree_of(space).coordinates)
 
 
 @cache

@@ -18,7 +18,11 @@ from tunewell.methods.history import History, Outcome
 from tunewell.study import Goal
 from tunewell.surrogates.acquisition import log_below, log_expected_improvement, slope_of_log_below, slopes
 from tunewell.surrogates.gp import Columns, Data, Groups, Hyperparameters, Posterior, fit
+from tunewell.surrogates.parzen import Mixture
 from tunewell.surrogates.warping import WARPS, standardized
+
+_BELIEF = 10.0
+"""For how many results the priors of the space count in full (β of πBO)."""
 
 _FITTED = 250
 """How many values the hyperparameters of a model are fitted to, at most."""
@@ -49,6 +53,22 @@ class Factor:
 
 
 @dataclass(frozen=True)
+class Belief:
+    """Where people expect the optimum: the log density of their priors, weighted less the more results there are.
+
+    C. Hvarfner, D. Stoll, A. Souza, M. Lindauer, F. Hutter, L. Nardi: πBO: augmenting acquisition functions with user
+    beliefs for Bayesian optimization. ICLR 2022. arXiv:2204.11051, equation (6).
+    """
+
+    density: Mixture
+    weight: float
+
+    def at(self, points: Array) -> Array:
+        """The weighted log density at points (m, d): (m,)."""
+        return self.weight * self.density.log_density(points)
+
+
+@dataclass(frozen=True)
 class Promise:
     """The acquisition. `best` (s,) is what has to be improved on, one for each set of imagined results; None where
     nothing is known that keeps to the constraints: then only these count.
@@ -63,11 +83,14 @@ class Promise:
     factors: tuple[Factor, ...]
     stage: Array
     taken: frozenset[bytes]
+    belief: Belief | None = None
 
     def at(self, points: Array) -> Array:
         """The log acquisition at points (m, d): (m,); -inf where nothing new would be learned."""
         z = self._columns(self.cube.embed(points))
         total = sum((factor.at(z) for factor in self.factors), np.zeros(len(z)))
+        if self.belief is not None:
+            total = total + self.belief.at(points)
         if self.best is not None:
             mean, variance = self.model.predict(z)
             logs = log_expected_improvement(np.atleast_2d(mean), np.sqrt(variance), self.best[:, None])
@@ -75,7 +98,7 @@ class Promise:
         return np.where([key in self.taken for key in self.cube.keys(points)], -np.inf, total)
 
     def slope(self, columns: Array) -> tuple[float, Array]:
-        """The log acquisition and its gradient (p,) at one point of the cube's columns (p,)."""
+        """The log acquisition without what people believe, and its gradient (p,), at columns (p,) of the cube."""
         z = self._columns(columns[None])[0]
         value, gradient = 0.0, np.zeros(len(z))
         for factor in self.factors:
@@ -111,10 +134,16 @@ class Modelling:
     limit: int = 500
 
     def promise(
-        self, cube: Cube, history: History, goals: Sequence[Goal], pending: Array, rng: np.random.Generator
+        self,
+        cube: Cube,
+        history: History,
+        goals: Sequence[Goal],
+        pending: Array,
+        rng: np.random.Generator,
+        density: Mixture | None = None,
     ) -> tuple[Promise, Array]:
         """The acquisition after the outcomes of a study of `goals`, with pending jobs at points (k, d); and the points
-        (m, d) of the best configs, best first.
+        (m, d) of the best configs, best first. `density` is that of the priors of the space, where it has any.
         """
         outcomes = list(history.done.values())
         warped = self._warped(outcomes)
@@ -137,7 +166,9 @@ class Modelling:
             model, best = _imagined(model, best, _at_stage(cube.embed(pending), stage), rng)
         order = np.lexsort((warped, ~allowed))
         tried = np.vstack([[outcome.point for outcome in history.done.values()], failed, pending])
-        return Promise(cube, model, best, tuple(factors), stage, frozenset(cube.keys(tried))), points[order[:8]]
+        belief = None if density is None else Belief(density, _BELIEF / len(tried))
+        taken = frozenset(cube.keys(tried))
+        return Promise(cube, model, best, tuple(factors), stage, taken, belief), points[order[:8]]
 
     def _warped(self, outcomes: Sequence[Outcome]) -> Array:
         """The losses as values; those of each number of steps among themselves."""

@@ -136,7 +136,7 @@ class TPE:
         options = [] if known.rows else [space.default()]
         if place < self.start:
             chances = _hypercube(self.start, len(space.paths), study.seed)[place]
-            options.append(space.decode(_tree(space).drawn(chances[None])[0]))
+            options.append(space.decode(tree_of(space).drawn(chances[None])[0]))
         for config in options:
             if known.is_new(config) and space.satisfies(config) is None:
                 return config
@@ -159,7 +159,7 @@ class TPE:
         """l(x) and g(x): Bergstra et al., equation (2)."""
         from tunewell.surrogates.parzen import mixture
 
-        tree, (good, bad) = _tree(space), known.split(self)
+        tree, (good, bad) = tree_of(space), known.split(self)
         fit = partial(mixture, prior_weight=self.prior_weight, narrowest=self.narrowest, clip=self.clip)
         weights = known.level(self.start).improvements(len(good)) if self.weights == "improvement" else None
         return fit(tree, known.units[good], weights), fit(tree, known.units[bad])
@@ -317,7 +317,7 @@ def _violation(study: Study, job: int) -> float:
 
 
 @lru_cache(maxsize=32)
-def _tree(space: Space) -> Tree:
+def tree_of(space: Space) -> Tree:
     """The coordinates of a space, as the densities need them."""
     from tunewell.surrogates.parzen import Tree
 

@@ -48,7 +48,8 @@ class Prior:
     masses: Array = field(default_factory=lambda: np.array([1.0]))
 
     @cached_property
-    def _is_flat(self) -> bool:
+    def is_flat(self) -> bool:
+        """Whether it is the same everywhere."""
         return len(self.masses) == 1 and (self.edges[0], self.edges[-1]) == (0.0, 1.0)
 
     @cached_property
@@ -69,11 +70,11 @@ class Prior:
 
     def quantile(self, chances: Array) -> Array:
         """The inverse of `below`."""
-        return chances if self._is_flat else np.interp(chances, self._sums, self.edges)
+        return chances if self.is_flat else np.interp(chances, self._sums, self.edges)
 
     def log_density(self, units: Array) -> Array:
         """The logarithm of the density at each number; that of almost nothing outside of the edges."""
-        if self._is_flat:
+        if self.is_flat:
             return np.zeros_like(units)
         place = np.searchsorted(self.edges, units, side="right") - 1
         place[units == self.edges[-1]] -= 1

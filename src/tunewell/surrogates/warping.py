@@ -19,9 +19,8 @@ from tunewell.surrogates.kernels import Array
 
 
 def standardized(losses: Array) -> Array:
-    """Shifted and scaled alone. Half of what the largest double allows is kept free, so that no square overflows."""
-    size = float(np.max(np.abs(losses), initial=0.0))
-    small = losses / size if size > 1e100 else losses
+    """Shifted and scaled alone."""
+    small = _small(losses)
     centred = small - small.mean()
     spread = float(centred.std())
     if spread <= 1e-12 * max(float(np.max(np.abs(small), initial=0.0)), 1e-290):
@@ -30,10 +29,17 @@ def standardized(losses: Array) -> Array:
     return found
 
 
+def _small(losses: Array) -> Array:
+    """The losses, scaled so that neither a sum nor a square of them overflows."""
+    size = float(np.max(np.abs(losses), initial=0.0))
+    return losses / size if size > 1e100 else losses
+
+
 def half_rank(losses: Array) -> Array:
     """The better half as it is; the worse half by its ranks, as the upper half of a normal distribution whose standard
     deviation is that of the better half about the median.
     """
+    losses = _small(losses)
     middle = float(np.median(losses))
     better = losses[losses <= middle] - middle
     size = float(np.max(np.abs(better), initial=0.0))
@@ -41,7 +47,7 @@ def half_rank(losses: Array) -> Array:
     if spread == 0.0:
         return normal_scores(losses)
     scores = ndtri(_quantiles(losses))
-    found = np.where(losses <= middle, (losses - middle) / spread, np.maximum(scores, 0.0))
+    found = np.where(losses <= middle, (np.minimum(losses, middle) - middle) / spread, np.maximum(scores, 0.0))
     return standardized(found)
 
 
