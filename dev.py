@@ -28,6 +28,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  (a clone may be started with any 
 ROOT = Path(__file__).resolve().parent
 RUN = ROOT / "requirements" / "run.txt"
 DEV = ROOT / "requirements" / "dev.txt"  # holds all of RUN
+BENCH = ROOT / "requirements" / "bench.txt"  # on top of DEV
 TORCH = ROOT / "requirements" / "torch.txt"
 PROJECT = ROOT / "pyproject.toml"
 PYTHON = "{}.{}".format(*sys.version_info)
@@ -165,9 +166,10 @@ def check(environment: Environment, tool: str, *arguments: str) -> tuple[str, bo
 
 def bench(arguments: Sequence[str]) -> NoReturn:
     """Hand over to `python -m benchmarks`."""
-    python = development().python
+    environment = development()
+    environment.install(BENCH)
     os.chdir(ROOT)
-    become([str(python), "-m", "benchmarks", *arguments])
+    become([str(environment.python), "-m", "benchmarks", *arguments])
 
 
 def lock(arguments: Sequence[str]) -> int:
@@ -184,6 +186,7 @@ def lock(arguments: Sequence[str]) -> int:
     sets = {
         "requirements/run.txt": project,
         "requirements/dev.txt": [*project, "requirements/dev.in", "--extra=postgres", "-c", "requirements/run.txt"],
+        "requirements/bench.txt": ["requirements/bench.in", "-c", "requirements/dev.txt"],
     }
     for source in sorted((ROOT / "benchmarks" / "peers").glob("*.in")):
         sets[shown(source.with_suffix(".txt"))] = [shown(source)]
