@@ -115,7 +115,7 @@ def against_best(table: Table, names: Sequence[str], mark: int) -> tuple[str, li
     if not peers:
         raise LookupError("no peer has run all of these tasks")
     best, first = min(peers, key=mean.__getitem__), min(peers, key=rank.__getitem__)
-    regret = Row(mean[JUDGED], mean[best], f"mean regret at {mark}, best peer {best}")
+    regret = Row(mean[JUDGED], mean[best], f"mean regret at {mark}, best peer {best}", "<= 1 x peer")
     return best, [regret, Row(rank[JUDGED], rank[first], f"mean rank of {len(whole)} at {mark}, best peer {first}")]
 
 
