@@ -117,13 +117,25 @@ def test_a_changed_space_fills_new_entries_by_default_and_leaves_out_what_is_not
     assert list(study.jobs) == [0]
 
 
-def test_plan_hides_what_no_method_planned():
+@pytest.mark.parametrize("seen", [lambda study: study, lambda study: study.log], ids=["study", "log"])
+def test_plan_hides_what_no_method_planned(seen):
     study = opened(Goal("loss"))
+    ran(study, 0.0, 1.0)
+    assert list(seen(study).plan.jobs) == [0]
     ran(study, 0.1, 1.0, tag=("added",))
     ran(study, 0.2, 1.0, tag=("user", 0))
     ran(study, 0.3, 1.0)
-    assert list(study.plan.jobs) == [2]
-    assert list(study.plan.root.jobs) == [0, 1, 2]
+    assert list(seen(study).plan.jobs) == [0, 3]
+    assert list(seen(study).plan.root.jobs) == [0, 1, 2, 3]
+
+
+def test_the_log_alone_shows_what_is_committed():
+    study = opened(Goal("loss"))
+    log = study.log
+    ran(study, 0.1, 1.0)
+    study.commit(Act("change", {"space": WIDER.to_json()}))
+    assert (len(log), list(log.jobs), list(log.results), log.space) == (len(study), [0], [0], WIDER)
+    assert [act.what for act in log.acts("change")] == ["change"]
 
 
 def test_a_fold_sees_each_event_once_in_order():

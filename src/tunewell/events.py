@@ -164,6 +164,11 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     gradient: Metrics | None = None
     made: str = ""
 
+    @property
+    def tells(self) -> bool:
+        """Whether it says something of its config: what was cancelled, or lost with its machine, does not."""
+        return self.status != "cancelled" and (self.error is None or self.error.kind != "lost")
+
 
 class Act(msgspec.Struct, frozen=True):
     """What a person or the loop did.

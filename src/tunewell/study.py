@@ -121,7 +121,7 @@ class Study:
         self._pending: dict[int, Job] = {}
         self._reports: dict[int, list[Report]] = {}
         self._acts: dict[str, list[Act]] = {}
-        self._has_foreign = False
+        self._foreign: set[int] = set()
         self._folds: dict[Hashable, tuple[int, Any]] = {}
         self._views: dict[Hashable, Study] = {}
 
@@ -135,7 +135,7 @@ class Study:
             self._jobs[event.id] = event
             self._pending[event.id] = event
             if event.tag[:1] in _FOREIGN_TAGS:
-                self._has_foreign = True
+                self._foreign.add(event.id)
         elif isinstance(event, Result):
             self._results[event.job] = event
             self._pending.pop(event.job, None)
@@ -365,7 +365,7 @@ class Study:
     def plan(self) -> Study:
         """What the method in force has planned: not the jobs of a method before it, nor those that people brought."""
         changes = self._times_set("method")
-        if changes <= 1 and not self._has_foreign:
+        if changes <= 1 and not self._foreign:
             return self
         return self.derive(("plan", changes), lambda: _planned(changes))
 
@@ -410,6 +410,7 @@ class Window(Study):
         self.files = source.files
         self._log, self._times, self._acts, self._reports = source._log, source._times, source._acts, source._reports
         self._jobs, self._results, self._pending = source._jobs, source._results, source._pending
+        self._foreign = source._foreign
         self._adopt(source._settings)
 
     def _sync(self) -> None:

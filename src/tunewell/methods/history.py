@@ -39,7 +39,7 @@ def history_of(study: Study) -> History:
 
 
 def _follow(history: History, event: Event, study: Study) -> History:
-    if not isinstance(event, Result) or _says_nothing(event):
+    if not isinstance(event, Result) or not event.tells:
         return history
     job = study.jobs[event.job]
     key, point = canonical(job.config), study.space.encode(job.config).tolist()
@@ -53,7 +53,3 @@ def _follow(history: History, event: Event, study: Study) -> History:
     outcome.count += 1
     outcome.variance += float(event.std.get(study.objectives[0].metric, math.nan)) ** 2
     return history
-
-
-def _says_nothing(result: Result) -> bool:
-    return result.status == "cancelled" or (result.error is not None and result.error.kind == "lost")

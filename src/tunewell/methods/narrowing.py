@@ -258,15 +258,10 @@ class Evidence(msgspec.Struct):
 
 def add_evidence(seen: Evidence, event: Event, study: Study) -> Evidence:
     """Fold: one event more. Keyed by what it depends on: the space and the goals of the study."""
-    if isinstance(event, Result) and not _says_nothing(event):
+    if isinstance(event, Result) and event.tells:
         seen.configs.append(study.jobs[event.job].config)
         seen.losses.append(study.loss(event.job))
     return seen
-
-
-def _says_nothing(result: Result) -> bool:
-    lost = result.error is not None and result.error.kind == "lost"
-    return result.status == "cancelled" or lost
 
 
 # --- as a space ------------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ class Promise:
 
     def at(self, points: Array) -> Array:
         """The log acquisition at points (m, d): (m,); -inf where nothing new would be learned."""
-        z = self._columns(self.cube.embed(points))
+        z = _at_stage(self.cube.embed(points), self.stage)
         total = sum((factor.at(z) for factor in self.factors), np.zeros(len(z)))
         if self.belief is not None:
             total = total + self.belief.at(points)
@@ -99,7 +99,7 @@ class Promise:
 
     def slope(self, columns: Array) -> tuple[float, Array]:
         """The log acquisition without what people believe, and its gradient (p,), at columns (p,) of the cube."""
-        z = self._columns(columns[None])[0]
+        z = _at_stage(columns[None], self.stage)[0]
         value, gradient = 0.0, np.zeros(len(z))
         for factor in self.factors:
             more, towards = factor.slope(z)
@@ -118,9 +118,6 @@ class Promise:
         total = logsumexp(logs)
         rises = slopes(gap)[:, None] * -(towards + gap[:, None] * wider) / deviation + wider / deviation
         return float(total - np.log(len(logs))), np.exp(logs - total) @ rises
-
-    def _columns(self, z: Array) -> Array:
-        return np.hstack([z, np.broadcast_to(self.stage, (len(z), len(self.stage)))]) if len(self.stage) else z
 
 
 @dataclass(frozen=True)

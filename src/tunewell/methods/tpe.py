@@ -288,7 +288,7 @@ def _learn(known: Known, event: Event, study: Study) -> Known:
         known.pending[event.id] = known.row(event.config)
     elif isinstance(event, Result):
         row = known.pending.pop(event.job)
-        if event.status == "failed" and event.error is not None and event.error.kind == "lost":
+        if not event.tells:
             return known
         loss = study.loss(event.job)
         if event.status == "failed" or (event.status == "done" and not math.isfinite(loss)):
