@@ -992,3 +992,10 @@ def test_a_sample_of_ten_entries_takes_microseconds() -> None:
 
     assert fastest(lambda: space.sample(draws)) < 60e-6  # about 7 on a quiet machine
     assert fastest(lambda: space.decode(units)) < 60e-6
+
+
+def test_a_bound_of_minus_zero_is_zero():
+    space = Space({"x": Float(-0.0, 0.0), "y": Float(-1.0, -0.0)})
+    config = space.decode([0.5, 1.0])
+    assert str(config) == "{'x': 0.0, 'y': 0.0}"
+    assert str(space.decode(space.encode(config))) == str(config)

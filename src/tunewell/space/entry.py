@@ -191,7 +191,7 @@ class Float(_Number):
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
-            object.__setattr__(self, name, finite(getattr(self, name), name))
+            object.__setattr__(self, name, finite(getattr(self, name), name) + 0.0)  # -0.0 is 0.0
         _check_range(self.low, self.high, self.log)
         if self.step is not None:
             object.__setattr__(self, "step", finite(self.step, "step"))
