@@ -7,6 +7,7 @@ from tunewell.contract.methods import SPACES, new_study
 from tunewell.methods.cube import cube_of
 from tunewell.methods.history import history_of
 from tunewell.methods.promise import Modelling
+from tunewell.methods.terms import Improvement
 from tunewell.study import Act, Failure, Goal, Job, Result
 
 LINE, LOSS = SPACES["continuous"], (Goal("loss"),)
@@ -55,7 +56,7 @@ def test_the_gradient_is_that_of_differences(space, pending):
     study = told(space, list(outcomes), BOUND)
     rng = np.random.default_rng(5)
     cube, promise, _ = promise_of(study, [space.sample(rng) for _ in range(pending)])
-    assert len(promise.factors) == 2
+    assert len(promise.terms) == 3
     columns = cube.embed(cube.uniform(1, rng))[0]
     value, gradient = promise.slope(columns)
     moves = np.eye(len(columns)) * 1e-5
@@ -76,7 +77,7 @@ def test_where_jobs_failed_less_is_promised():
     study = told(LINE, list(random_outcomes(LINE, 40, failing=lambda c: c["x"] > 0.5)))
     cube, promise, _ = promise_of(study)
     low, high = (cube.points([{"x": x, "y": 0.01, "z": 0.0}]) for x in (0.2, 0.9))
-    chance = promise.factors[0].at
+    chance = promise.terms[1].at
     assert np.exp(chance(cube.embed(low))) > 0.8 > 0.2 > np.exp(chance(cube.embed(high)))
 
 
@@ -84,7 +85,7 @@ def test_a_measured_constraint_counts_by_its_probability():
     study = told(LINE, list(random_outcomes(LINE, 40)), BOUND)
     cube, promise, centres = promise_of(study)
     chances = [
-        np.exp(promise.factors[0].at(cube.embed(cube.points([{"x": x, "y": 0.01, "z": 0.0}])))) for x in (0.3, 0.9)
+        np.exp(promise.terms[1].at(cube.embed(cube.points([{"x": x, "y": 0.01, "z": 0.0}])))) for x in (0.3, 0.9)
     ]
     assert chances[0] > 0.95 > 0.05 > chances[1]
     assert centres[0][0] <= 0.6
@@ -93,7 +94,7 @@ def test_a_measured_constraint_counts_by_its_probability():
 def test_where_nothing_keeps_to_the_constraints_only_they_count():
     study = told(LINE, list(random_outcomes(LINE, 20)), (Goal("loss"), Goal("size", at_most=-0.5)))
     cube, promise, _ = promise_of(study)
-    assert promise.best is None
+    assert not any(isinstance(term, Improvement) for term in promise.terms)
     assert np.isfinite(promise.at(cube.uniform(4, np.random.default_rng(0)))).all()
 
 
@@ -117,7 +118,7 @@ def test_short_trainings_say_where_long_ones_are_good():
     test = [LINE.sample(rng) for _ in range(200)]
     truth = ((LINE.encode_many(test) - 0.3) ** 2).sum(1)
     z = cube.embed(cube.points(test))
-    mean = promise.model.predict(np.hstack([z, np.ones((200, 1))]))[0]
+    mean = promise.terms[0].model.predict(np.hstack([z, np.ones((200, 1))]))[0]
     assert np.corrcoef(mean, truth)[0, 1] > 0.9
 
 
@@ -125,8 +126,8 @@ def test_replicates_are_pooled_and_many_results_are_thinned():
     outcomes = list(random_outcomes(LINE, 60))
     study = told(LINE, [*outcomes, *outcomes[:5]])
     _, promise, _ = promise_of(study, limit=30)
-    assert len(promise.model.data.y) == 30
-    assert set(promise.model.data.counts) <= {1.0, 2.0}
+    assert len(promise.terms[0].model.data.y) == 30
+    assert set(promise.terms[0].model.data.counts) <= {1.0, 2.0}
     best = min(m["loss"] for _, _, m in outcomes)
     assert best in [o.totals[0] / o.count for o in history_of(study).done.values()]
-    assert promise.model.data.y.min() == promise.best[0]
+    assert promise.terms[0].model.data.y.min() == promise.terms[0].best[0]

@@ -11,6 +11,7 @@
     tpe.py           TPE: the density of the good trials over that of the others
     cube.py          a space as a model and a search see it: many points at once
     history.py       what ended, as a model reads it
+    terms.py         what an acquisition is made of
     promise.py       the acquisition of Bayes: its models, and what they promise at any point
     search.py        where a function on a space is largest
     bayes.py         Bayes: a Gaussian process

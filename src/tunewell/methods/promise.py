@@ -1,8 +1,7 @@
 """What the models of `Bayes` promise at any point of a space.
 
-The acquisition is the log expected improvement (Ament et al., arXiv:2310.20708) plus, for everything that can go wrong,
-the log probability that it does not: failures, and measured constraints (M. A. Gelbart, J. Snoek, R. P. Adams: Bayesian
-optimization with unknown constraints. arXiv:1403.5607, 2014).
+The acquisition is the log expected improvement plus, for everything that can go wrong, the log probability that it does
+not: failures, and measured constraints (see `tunewell.methods.terms`).
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from tunewell.methods.cube import Array, Cube, Flags
 from tunewell.methods.history import History, Outcome
+from tunewell.methods.terms import Factor, Improvement, Term
 from tunewell.study import Goal
-from tunewell.surrogates.acquisition import log_below, log_expected_improvement, slope_of_log_below, slopes
 from tunewell.surrogates.gp import Columns, Data, Groups, Hyperparameters, Posterior, fit
 from tunewell.surrogates.parzen import Mixture
 from tunewell.surrogates.warping import WARPS, standardized
@@ -29,27 +27,6 @@ _FITTED = 250
 
 _FANTASIES = 16
 """How many sets of results are imagined for the pending jobs."""
-
-
-@dataclass(frozen=True)
-class Factor:
-    """The probability that a quantity, modelled by `posterior`, is at most `bound`."""
-
-    posterior: Posterior
-    bound: float
-
-    def at(self, z: Array) -> Array:
-        """Its logarithm at columns (m, p): (m,)."""
-        mean, variance = self.posterior.predict(z)
-        return log_below(mean, np.sqrt(variance + self.posterior.hyper.noise), self.bound)
-
-    def slope(self, z: Array) -> tuple[float, Array]:
-        """Its logarithm and the gradient (p,) at one point (p,)."""
-        mean, variance, towards, bend = self.posterior.predict_with_gradient(z)
-        deviation = (variance + self.posterior.hyper.noise) ** 0.5
-        gap = (self.bound - float(mean[0])) / deviation
-        rise = -(towards[0] + gap * bend / (2 * deviation)) / deviation
-        return float(log_below(mean[0], np.array(deviation), self.bound)), slope_of_log_below(gap) * rise
 
 
 @dataclass(frozen=True)
@@ -70,17 +47,14 @@ class Belief:
 
 @dataclass(frozen=True)
 class Promise:
-    """The acquisition. `best` (s,) is what has to be improved on, one for each set of imagined results; None where
-    nothing is known that keeps to the constraints: then only these count.
+    """The acquisition: the sum of `terms`, and of what people believe.
 
     `stage` (q,) holds the columns that stand behind those of the cube: the number of steps, where results of several
     are modelled together. `taken` are the points that were tried or are running.
     """
 
     cube: Cube
-    model: Posterior
-    best: Array | None
-    factors: tuple[Factor, ...]
+    terms: tuple[Term, ...]
     stage: Array
     taken: frozenset[bytes]
     belief: Belief | None = None
@@ -88,36 +62,19 @@ class Promise:
     def at(self, points: Array) -> Array:
         """The log acquisition at points (m, d): (m,); -inf where nothing new would be learned."""
         z = _at_stage(self.cube.embed(points), self.stage)
-        total = sum((factor.at(z) for factor in self.factors), np.zeros(len(z)))
+        total = sum((term.at(z) for term in self.terms), np.zeros(len(z)))
         if self.belief is not None:
             total = total + self.belief.at(points)
-        if self.best is not None:
-            mean, variance = self.model.predict(z)
-            logs = log_expected_improvement(np.atleast_2d(mean), np.sqrt(variance), self.best[:, None])
-            total = total + logsumexp(logs, axis=0) - np.log(len(logs))
         return np.where([key in self.taken for key in self.cube.keys(points)], -np.inf, total)
 
     def slope(self, columns: Array) -> tuple[float, Array]:
         """The log acquisition without what people believe, and its gradient (p,), at columns (p,) of the cube."""
         z = _at_stage(columns[None], self.stage)[0]
         value, gradient = 0.0, np.zeros(len(z))
-        for factor in self.factors:
-            more, towards = factor.slope(z)
-            value, gradient = value + more, gradient + towards
-        if self.best is not None:
-            more, towards = self._slope_of_improvement(z, self.best)
+        for term in self.terms:
+            more, towards = term.slope(z)
             value, gradient = value + more, gradient + towards
         return value, gradient[: len(columns)]
-
-    def _slope_of_improvement(self, z: Array, best: Array) -> tuple[float, Array]:
-        mean, variance, towards, bend = self.model.predict_with_gradient(z)
-        deviation = variance**0.5
-        wider = bend / (2 * deviation)
-        gap = (best - mean) / deviation
-        logs = log_expected_improvement(mean, np.array(deviation), best)
-        total = logsumexp(logs)
-        rises = slopes(gap)[:, None] * -(towards + gap[:, None] * wider) / deviation + wider / deviation
-        return float(total - np.log(len(logs))), np.exp(logs - total) @ rises
 
 
 @dataclass(frozen=True)
@@ -155,17 +112,16 @@ class Modelling:
         lost = _at_stage(cube.embed(failed[-self.limit // 2 :]), stage)
         model = _model(_with_failures(_data(z, warped, columns, outcomes), lost))
         best = self._best(model, warped, allowed & _is_longest(outcomes))
-        factors = [
-            *_bounded(z, columns, outcomes, bounds),
-            *_successful(z, columns, lost),
-        ]
         if len(pending) and best is not None:
             model, best = _imagined(model, best, _at_stage(cube.embed(pending), stage), rng)
+        # where nothing keeps to the constraints yet, only these count
+        terms: list[Term] = [] if best is None else [Improvement(model, best)]
+        terms += [*_bounded(z, columns, outcomes, bounds), *_successful(z, columns, lost)]
         order = np.lexsort((warped, ~allowed))
         tried = np.vstack([[outcome.point for outcome in history.done.values()], failed, pending])
         belief = None if density is None else Belief(density, _BELIEF / len(tried))
         taken = frozenset(cube.keys(tried))
-        return Promise(cube, model, best, tuple(factors), stage, taken, belief), points[order[:8]]
+        return Promise(cube, tuple(terms), stage, taken, belief), points[order[:8]]
 
     def _warped(self, outcomes: Sequence[Outcome]) -> Array:
         """The losses as values; those of each number of steps among themselves."""

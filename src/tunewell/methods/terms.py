@@ -1,0 +1,75 @@
+"""What an acquisition is made of: terms whose logarithms add up.
+
+S. Ament et al.: Unexpected improvements to expected improvement for Bayesian optimization. NeurIPS 2023.
+arXiv:2310.20708.
+M. A. Gelbart, J. Snoek, R. P. Adams: Bayesian optimization with unknown constraints. UAI 2014. arXiv:1403.5607.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import logsumexp
+
+from tunewell.methods.cube import Array
+from tunewell.surrogates.acquisition import log_below, log_expected_improvement, slope_of_log_below, slopes
+from tunewell.surrogates.gp import Posterior
+
+
+class Term(Protocol):
+    """The logarithm of something that makes a point worth its trial."""
+
+    def at(self, z: Array) -> Array:
+        """Its values at columns (m, p): (m,)."""
+
+    def slope(self, z: Array) -> tuple[float, Array]:
+        """Its value and gradient (p,) at one point (p,)."""
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """The expected improvement on `best` (s,), one for each set of imagined results of `model`; their mean."""
+
+    model: Posterior
+    best: Array
+
+    def at(self, z: Array) -> Array:
+        """Its logarithm at columns (m, p): (m,)."""
+        mean, variance = self.model.predict(z)
+        logs = log_expected_improvement(np.atleast_2d(mean), np.sqrt(variance), self.best[:, None])
+        found: Array = logsumexp(logs, axis=0) - np.log(len(logs))
+        return found
+
+    def slope(self, z: Array) -> tuple[float, Array]:
+        """Its logarithm and the gradient (p,) at one point (p,)."""
+        mean, variance, towards, bend = self.model.predict_with_gradient(z)
+        deviation = variance**0.5
+        wider = bend / (2 * deviation)
+        gap = (self.best - mean) / deviation
+        logs = log_expected_improvement(mean, np.array(deviation), self.best)
+        total = logsumexp(logs)
+        rises = slopes(gap)[:, None] * -(towards + gap[:, None] * wider) / deviation + wider / deviation
+        return float(total - np.log(len(logs))), np.exp(logs - total) @ rises
+
+
+@dataclass(frozen=True)
+class Factor:
+    """The probability that a quantity, modelled by `posterior`, is at most `bound`."""
+
+    posterior: Posterior
+    bound: float
+
+    def at(self, z: Array) -> Array:
+        """Its logarithm at columns (m, p): (m,)."""
+        mean, variance = self.posterior.predict(z)
+        return log_below(mean, np.sqrt(variance + self.posterior.hyper.noise), self.bound)
+
+    def slope(self, z: Array) -> tuple[float, Array]:
+        """Its logarithm and the gradient (p,) at one point (p,)."""
+        mean, variance, towards, bend = self.posterior.predict_with_gradient(z)
+        deviation = (variance + self.posterior.hyper.noise) ** 0.5
+        gap = (self.bound - float(mean[0])) / deviation
+        rise = -(towards[0] + gap * bend / (2 * deviation)) / deviation
+        return float(log_below(mean[0], np.array(deviation), self.bound)), slope_of_log_below(gap) * rise
