@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Row, alternate, ask, ask_peer, figure
+from benchmarks.quality_functions import FUNCTIONS, regret_after
 from benchmarks.quality_methods import JUDGED, METHODS, PLAIN, method_of
 from benchmarks.quality_picture import picture
 from benchmarks.quality_runs import BUILT, PEERS, Contender, Ours, Peer, Trace, fill, missing, play, say, traces_of
@@ -205,6 +206,20 @@ def plain(quick: bool) -> Iterator[Row]:
     for mark in MARKS:
         found = compare(task_means(table[JUDGED], mark, names), task_means(rows, mark, names))
         yield Row(found.ours, found.theirs, f"YAHPO, regret at {mark} beside {PLAIN}", None if mark > 20 else "")
+
+
+@figure("regret at 60 on functions with a known optimum, median of 7 runs", target="")
+def acceptance(quick: bool) -> Iterator[Row]:
+    """After ten random configs, as the numbers to reach were taken; random search beside it."""
+    for name, (_, target) in FUNCTIONS.items():
+        for expression in ("Then(Take(10, Random()), Bayes())", "Random()"):
+            regrets = [regret_after(expression, name, seed, 60) for seed in range(1 if quick else 7)]
+            is_ours = expression != "Random()"
+            what = f"{name}, regret at 60" if is_ours else f"{name}, regret at 60 of Random()"
+            yield Row(statistics.median(regrets), name=what, target=f"<= {target}" if is_ours else "")
+            if is_ours and name == "Hartmann-6":
+                share = 100 * statistics.fmean(regret < 0.02 for regret in regrets)
+                yield Row(share, name=f"{name}, runs below 0.02", target="" if quick else ">= 30", unit="%")
 
 
 # --- functions and live training -------------------------------------------------------------------------------------
