@@ -12,6 +12,7 @@
     cube.py          a space as a model and a search see it: many points at once
     history.py       what ended, as a model reads it
     terms.py         what an acquisition is made of
+    front.py         what several goals make of it
     promise.py       the acquisition of Bayes: its models, and what they promise at any point
     search.py        where a function on a space is largest
     bayes.py         Bayes: a Gaussian process

@@ -74,15 +74,13 @@ class Bayes:
 
     def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
         """The default config, Sobol's first points, then the config of the largest expected improvement."""
-        if len(study.objectives) != 1:
-            raise Unsupported(
-                f"Bayes works for one objective; the study has {len(study.objectives)}", hint="Random() serves any."
-            )
+        if not study.objectives:
+            raise Unsupported("Bayes improves an objective, and the study has none", hint="Random() serves any study.")
         history = history_of(study.root)
         if self._is_starting(study, history):
             return self._first(study, rng)
         if rng.random() < self.share:
-            return TPE().propose(study, rng)
+            return (TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
         config = self._promising(study, history, rng)
         return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
 

@@ -13,15 +13,15 @@ class Outcome(msgspec.Struct):
     """The results of one config at one number of steps.
 
     `point` is that of `Space.encode`; `totals` the sums over replicates of the loss of each objective and then of the
-    value of each constraint; `variance` the sum of the squared standard errors of the first objective, NaN where one is
+    value of each constraint; `variances` those of the squared standard errors of each objective, NaN where one is
     unknown.
     """
 
     point: list[float]
     until: int
     totals: list[float]
+    variances: list[float]
     count: int = 0
-    variance: float = 0.0
 
 
 class History(msgspec.Struct):
@@ -48,8 +48,10 @@ def _follow(history: History, event: Event, study: Study) -> History:
     if not all(map(math.isfinite, values)):
         history.failed[key] = point
         return history
-    outcome = history.done.setdefault((key, job.until), Outcome(point, job.until, [0.0] * len(values)))
+    errors = [float(event.std.get(goal.metric, math.nan)) for goal in study.objectives]
+    fresh = Outcome(point, job.until, [0.0] * len(values), [0.0] * len(errors))
+    outcome = history.done.setdefault((key, job.until), fresh)
     outcome.totals = [total + value for total, value in zip(outcome.totals, values, strict=True)]
     outcome.count += 1
-    outcome.variance += float(event.std.get(study.objectives[0].metric, math.nan)) ** 2
+    outcome.variances = [total + error**2 for total, error in zip(outcome.variances, errors, strict=True)]
     return history

@@ -1,7 +1,8 @@
 """What the models of `Bayes` promise at any point of a space.
 
-The acquisition is the log expected improvement plus, for everything that can go wrong, the log probability that it does
-not: failures, and measured constraints (see `tunewell.methods.terms`).
+The acquisition is the log expected improvement, of the hypervolume where there are several goals, plus, for everything
+that can go wrong, the log probability that it does not: failures, and measured constraints (`tunewell.methods.terms` and
+`tunewell.methods.front`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunewell.methods.cube import Array, Cube, Flags
+from tunewell.methods.front import HypervolumeImprovement, best_first, fits_boxes, mixed
 from tunewell.methods.history import History, Outcome
 from tunewell.methods.terms import Factor, Improvement, Term
 from tunewell.study import Goal
 from tunewell.surrogates.gp import Columns, Data, Groups, Hyperparameters, Posterior, fit
+from tunewell.surrogates.hypervolume import non_dominated
+from tunewell.surrogates.kernels import squared_distances
 from tunewell.surrogates.parzen import Mixture
 from tunewell.surrogates.warping import WARPS, standardized
 
@@ -100,53 +104,66 @@ class Modelling:
         (m, d) of the best configs, best first. `density` is that of the priors of the space, where it has any.
         """
         outcomes = list(history.done.values())
-        warped = self._warped(outcomes)
+        bounds = [goal for goal in goals if goal.is_constraint]
+        losses = _losses(outcomes, len(goals) - len(bounds))
+        warped = self._warped(outcomes, losses)
+        if not fits_boxes(warped):
+            losses = mixed(warped, rng)
+            warped = self._warped(outcomes, losses)
         kept = self._kept(cube, outcomes, warped)
-        outcomes, warped = [outcomes[place] for place in kept], warped[kept]
+        outcomes, losses, warped = [outcomes[place] for place in kept], losses[kept], warped[kept]
         points = np.array([outcome.point for outcome in outcomes])
         z, stage = _staged(cube.embed(points), np.array([float(outcome.until) for outcome in outcomes]))
         columns = _columns(cube, stage)
-        bounds = [goal for goal in goals if goal.is_constraint]
         allowed = np.array([_is_allowed(outcome, bounds) for outcome in outcomes])
         failed = np.array([*history.failed.values()]).reshape(-1, points.shape[1])
         lost = _at_stage(cube.embed(failed[-self.limit // 2 :]), stage)
-        model = _model(_with_failures(_data(z, warped, columns, outcomes), lost))
-        best = self._best(model, warped, allowed & _is_longest(outcomes))
-        if len(pending) and best is not None:
-            model, best = _imagined(model, best, _at_stage(cube.embed(pending), stage), rng)
-        # where nothing keeps to the constraints yet, only these count
-        terms: list[Term] = [] if best is None else [Improvement(model, best)]
+        data = _data(z, warped, columns, outcomes, losses)
+        models = [_model(_with_failures(each, lost)) for each in data]
+        waiting = _at_stage(cube.embed(pending), stage)
+        terms = self._improvement(models, warped, allowed & _is_longest(outcomes), waiting, rng)
         terms += [*_bounded(z, columns, outcomes, bounds), *_successful(z, columns, lost)]
-        order = np.lexsort((warped, ~allowed))
+        order = best_first(warped, allowed)
         tried = np.vstack([[outcome.point for outcome in history.done.values()], failed, pending])
         belief = None if density is None else Belief(density, _BELIEF / len(tried))
         taken = frozenset(cube.keys(tried))
-        return Promise(cube, tuple(terms), stage, taken, belief), points[order[:8]]
+        return Promise(cube, tuple(terms), stage, taken, belief), points[order[: max(8, _front(warped[allowed]))]]
 
-    def _warped(self, outcomes: Sequence[Outcome]) -> Array:
-        """The losses as values; those of each number of steps among themselves."""
-        losses = np.array([outcome.totals[0] / outcome.count for outcome in outcomes])
-        untils, found = np.array([outcome.until for outcome in outcomes]), np.empty(len(losses))
+    def _warped(self, outcomes: Sequence[Outcome], losses: Array) -> Array:
+        """The losses (n, k) as values; those of each goal and number of steps among themselves."""
+        untils, found = np.array([outcome.until for outcome in outcomes]), np.empty_like(losses)
         for until in np.unique(untils):
-            found[untils == until] = WARPS[self.output](losses[untils == until])
+            for goal, column in enumerate(losses.T):
+                found[untils == until, goal] = WARPS[self.output](column[untils == until])
         return found
 
-    def _best(self, model: Posterior, warped: Array, allowed: Flags) -> Array | None:
-        if not allowed.any():
-            return None
-        values = model.predict(model.data.z[: len(warped)])[0] if self.incumbent == "mean" else warped
-        return np.array([values[allowed].min()])
+    def _improvement(
+        self, models: Sequence[Posterior], values: Array, eligible: Flags, pending: Array, rng: np.random.Generator
+    ) -> list[Term]:
+        """The improvement on the eligible ones of the values (n, k); where there are none, none: until something keeps
+        to the constraints, only these count.
+        """
+        if not eligible.any():
+            return []
+        if self.incumbent == "mean":
+            values = np.stack([model.predict(model.data.z[: len(values)])[0] for model in models], axis=1)
+        if len(models) > 1:
+            return [HypervolumeImprovement.on(models, values[eligible], pending)]
+        model, best = models[0], values[eligible].min(0)
+        if len(pending):
+            model, best = _imagined(model, best, pending, rng)
+        return [Improvement(model, best)]
 
     def _kept(self, cube: Cube, outcomes: Sequence[Outcome], warped: Array) -> Groups:
-        """Which outcomes enter the models: all, or a third each of the best, of those nearest to the best one, and of
-        the others, evenly over time.
+        """Which outcomes enter the models: all, or a third each of the best, of those nearest to the best one or to the
+        front, and of the others, evenly over time.
         """
         if len(outcomes) <= self.limit:
             return np.arange(len(outcomes))
         third = self.limit // 3
-        order = np.argsort(warped, kind="stable")
+        order = best_first(warped, np.ones(len(warped), dtype=bool))
         z = cube.embed(np.array([outcome.point for outcome in outcomes]))
-        near = np.argsort(((z - z[order[0]]) ** 2).sum(1), kind="stable")
+        near = np.argsort(squared_distances(z, z[order[: _front(warped)]]).min(1), kind="stable")
         chosen = dict.fromkeys([*order[:third].tolist()])
         chosen.update(dict.fromkeys([place for place in near.tolist() if place not in chosen][:third]))
         rest = np.array([place for place in range(len(outcomes)) if place not in chosen])
@@ -180,15 +197,32 @@ def _is_longest(outcomes: Sequence[Outcome]) -> Flags:
     return longest
 
 
-def _data(z: Array, warped: Array, columns: Columns, outcomes: Sequence[Outcome]) -> Data:
-    """With known variances where the results say them, on the scale of the warped values."""
+def _front(values: Array) -> int:
+    """How many of the values (n, k) no other one dominates: of one goal, 1."""
+    return int(non_dominated(values).sum())
+
+
+def _losses(outcomes: Sequence[Outcome], goals: int) -> Array:
+    """The mean losses (n, k) of the objectives."""
+    return np.array([[total / outcome.count for total in outcome.totals[:goals]] for outcome in outcomes])
+
+
+def _data(z: Array, warped: Array, columns: Columns, outcomes: Sequence[Outcome], losses: Array) -> list[Data]:
+    """One for each goal, with known variances where the results say them, on the scale of the warped values."""
     counts = np.array([float(outcome.count) for outcome in outcomes])
-    deviations = np.sqrt([outcome.variance for outcome in outcomes]) / counts
-    if np.isnan(deviations).all():
-        return Data(z, warped, columns, np.zeros(len(z)), counts)
-    spread = float(np.std([outcome.totals[0] / outcome.count for outcome in outcomes]))
-    scaled = (np.nan_to_num(deviations) / spread) ** 2 if spread > 0 else np.zeros(len(z))
-    return Data(z, warped, columns, scaled, counts)
+    errors = np.sqrt([outcome.variances for outcome in outcomes]) / counts[:, None]
+    if errors.shape != losses.shape:
+        errors = np.full_like(losses, np.nan)  # of a mixture of goals, nothing is known
+    return [
+        Data(z, values, columns, _variances(error, loss), counts)
+        for values, error, loss in zip(warped.T, errors.T, losses.T, strict=True)
+    ]
+
+
+def _variances(errors: Array, losses: Array) -> Array:
+    """The squares (n,) of standard errors, as shares of the variance of the losses; 0 where they are unknown."""
+    spread = 0.0 if np.isnan(errors).all() else float(np.std(losses))
+    return (np.nan_to_num(errors) / spread) ** 2 if spread > 0 else np.zeros(len(losses))
 
 
 def _with_failures(data: Data, failed: Array) -> Data:
