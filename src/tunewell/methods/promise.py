@@ -15,7 +15,8 @@ from tunewell.methods.cube import Array, Cube, Flags
 from tunewell.methods.history import History, Outcome
 from tunewell.methods.terms import Factor, Improvement, Term
 from tunewell.study import Goal
-from tunewell.surrogates.gp import Columns, Data, Groups, Hyperparameters, Posterior, fit
+from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, fit
+from tunewell.surrogates.kernels import Groups
 from tunewell.surrogates.parzen import Mixture
 from tunewell.surrogates.warping import WARPS, standardized
 
