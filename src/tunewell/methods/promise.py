@@ -15,16 +15,16 @@ from tunewell.methods.cube import Array, Cube, Flags
 from tunewell.methods.history import History, Outcome
 from tunewell.methods.terms import Factor, Improvement, Term
 from tunewell.study import Goal
-from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, fit
+from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, fit_believed
 from tunewell.surrogates.kernels import Groups
 from tunewell.surrogates.parzen import Mixture
-from tunewell.surrogates.warping import WARPS, standardized
+from tunewell.surrogates.warping import WARPS, standardized, steepness
 
 _BELIEF = 10.0
 """For how many results the priors of the space count in full (β of πBO)."""
 
 _FITTED = 250
-"""How many values the hyperparameters of a model are fitted to, at most."""
+"""How many values and derivatives the hyperparameters of a model are fitted to, at most."""
 
 _FANTASIES = 16
 """How many sets of results are imagined for the pending jobs."""
@@ -101,9 +101,9 @@ class Modelling:
         (m, d) of the best configs, best first. `density` is that of the priors of the space, where it has any.
         """
         outcomes = list(history.done.values())
-        warped = self._warped(outcomes)
+        warped, steep = self._warped(outcomes)
         kept = self._kept(cube, outcomes, warped)
-        outcomes, warped = [outcomes[place] for place in kept], warped[kept]
+        outcomes, warped, steep = [outcomes[place] for place in kept], warped[kept], steep[kept]
         points = np.array([outcome.point for outcome in outcomes])
         z, stage = _staged(cube.embed(points), np.array([float(outcome.until) for outcome in outcomes]))
         columns = _columns(cube, stage)
@@ -111,7 +111,8 @@ class Modelling:
         allowed = np.array([_is_allowed(outcome, bounds) for outcome in outcomes])
         failed = np.array([*history.failed.values()]).reshape(-1, points.shape[1])
         lost = _at_stage(cube.embed(failed[-self.limit // 2 :]), stage)
-        model = _model(_with_failures(_data(z, warped, columns, outcomes), lost))
+        slopes = _slopes(cube, outcomes, steep, z.shape[1])
+        model = _model(_with_failures(_data(z, warped, columns, outcomes), lost), slopes)
         best = self._best(model, warped, allowed & _is_longest(outcomes))
         if len(pending) and best is not None:
             model, best = _imagined(model, best, _at_stage(cube.embed(pending), stage), rng)
@@ -124,13 +125,15 @@ class Modelling:
         taken = frozenset(cube.keys(tried))
         return Promise(cube, tuple(terms), stage, taken, belief), points[order[:8]]
 
-    def _warped(self, outcomes: Sequence[Outcome]) -> Array:
-        """The losses as values; those of each number of steps among themselves."""
+    def _warped(self, outcomes: Sequence[Outcome]) -> tuple[Array, Array]:
+        """The losses as values, and how steep the warp is there; those of each number of steps among themselves."""
         losses = np.array([outcome.totals[0] / outcome.count for outcome in outcomes])
-        untils, found = np.array([outcome.until for outcome in outcomes]), np.empty(len(losses))
+        untils, found, steep = np.array([outcome.until for outcome in outcomes]), *np.empty((2, len(losses)))
         for until in np.unique(untils):
-            found[untils == until] = WARPS[self.output](losses[untils == until])
-        return found
+            rows = untils == until
+            found[rows] = WARPS[self.output](losses[rows])
+            steep[rows] = steepness(losses[rows], found[rows])
+        return found, steep
 
     def _best(self, model: Posterior, warped: Array, allowed: Flags) -> Array | None:
         if not allowed.any():
@@ -207,15 +210,46 @@ def _with_failures(data: Data, failed: Array) -> Data:
     )
 
 
-def _model(data: Data) -> Posterior:
-    """The posterior of all of the data; its hyperparameters are fitted to no more than 250 values, for the time of a
-    step grows as their cube: to the best third and evenly over the others.
+def _slopes(cube: Cube, outcomes: Sequence[Outcome], steep: Array, width: int) -> Array:
+    """The derivatives of the values along the columns (k, width) by the chain rule, NaN where one is unknown."""
+    found = np.full((len(outcomes), width), np.nan)
+    for row, outcome in enumerate(outcomes):
+        if outcome.slopes:
+            found[row, cube.firsts] = np.array(outcome.slopes) / outcome.count * steep[row]
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
+def _model(data: Data, slopes: Array | None = None) -> Posterior:
+    """The posterior of all of the data, and of the derivatives of its first values along the columns, `slopes` (k, p).
+
+    Its hyperparameters are fitted to no more than 250 values and derivatives, for the time of a step grows as the cube
+    of their number: to the best third and evenly over the others. A model holds as many derivatives at most.
     """
+    known = np.full(data.z.shape, np.nan)
+    if slopes is not None:
+        known[: len(slopes)] = slopes
+    part = _fitted(data, _FITTED if np.isnan(known).all() else _FITTED // 2)
+    fitted = _with_slopes(data.part(part), known[part], _FITTED - len(part))
+    believed, hyper = fit_believed(fitted, Hyperparameters.start(data.columns.count))
+    return Posterior.of(data if believed.along is None else _with_slopes(data, known, _FITTED), hyper)
+
+
+def _fitted(data: Data, count: int) -> Groups:
+    """The places of no more than `count` values: all, or the best third and evenly over the others."""
     order = np.argsort(data.y, kind="stable")
-    best, others = order[: _FITTED // 3], order[_FITTED // 3 :]
-    if len(order) > _FITTED:
-        others = np.sort(others)[np.linspace(0, len(others) - 1, _FITTED - len(best)).astype(int)]
-    return Posterior.of(data, fit(data.part(np.sort([*best, *others])), Hyperparameters.start(data.columns.count)))
+    if len(order) <= count:
+        return np.arange(len(order))
+    best, others = order[: count // 3], np.sort(order[count // 3 :])
+    return np.sort(np.concatenate([best, others[np.linspace(0, len(others) - 1, count - len(best)).astype(int)]]))
+
+
+def _with_slopes(data: Data, slopes: Array, count: int) -> Data:
+    """The data with no more than `count` of the derivatives (n, p) that are known, those of the best values."""
+    order = np.argsort(data.y, kind="stable")
+    rows, along = np.nonzero(np.isfinite(slopes[order]))
+    places = order[rows[:count]]
+    return data.with_derivatives(places, along[:count], slopes[places, along[:count]])
 
 
 def _imagined(model: Posterior, best: Array, z: Array, rng: np.random.Generator) -> tuple[Posterior, Array]:

@@ -96,3 +96,20 @@ WARPS: Mapping[str, Callable[[Array], Array]] = {
     "yeo-johnson": yeo_johnson,
 }
 """By name."""
+
+
+def steepness(losses: Array, values: Array) -> Array:
+    """The derivative (n,) of a warp, from losses (n,) to their values (n,), at the losses; NaN where it has none.
+
+    It is that of the monotone interpolation of F. N. Fritsch and J. Butland (SIAM J. Sci. Stat. Comput. 5, 1984): the
+    harmonic mean of the slopes of the two secants. So it is exact where the warp is affine, and near 0 where the ranks
+    squash an outlier.
+    """
+    places, first, back = np.unique(losses, return_index=True, return_inverse=True)
+    if len(places) < 2:
+        return np.full(len(losses), np.nan)
+    with np.errstate(all="ignore"):  # differences of the largest and of the smallest numbers
+        secants = np.diff(values[first]) / np.diff(places)
+        before, after = np.append(secants[0], secants), np.append(secants, secants[-1])
+        found: Array = (2.0 * before * after / (before + after))[back]
+    return np.where(np.isfinite(found), found, np.nan)
