@@ -131,3 +131,59 @@ def test_replicates_are_pooled_and_many_results_are_thinned():
     best = min(m["loss"] for _, _, m in outcomes)
     assert best in [o.totals[0] / o.count for o in history_of(study).done.values()]
     assert promise.terms[0].model.data.y.min() == promise.terms[0].best[0]
+
+
+def with_gradients(count, known=lambda gradient: gradient):
+    """A study of a bowl on the line, whose results carry gradients; `known` is what is told of them."""
+    study, rng = told(LINE, []), np.random.default_rng(2)
+    for _ in range(count):
+        config = LINE.sample(rng)
+        away = {"x": config["x"] - 0.4, "y": np.log10(config["y"]) + 2, "z": (config["z"] - 1) / 2}
+        gradient = {"x": 2 * away["x"], "y": 2 * away["y"] / (config["y"] * np.log(10)), "z": away["z"]}
+        job = study.start(Job(config, 9))
+        study.commit(job)
+        loss = sum(part**2 for part in away.values())
+        study.commit(Result(job.id, "done", {"loss": loss}, step=9, gradient=known(gradient)))
+    return study
+
+
+def test_gradients_are_derivatives_of_the_values_of_the_better_half():
+    _, promise, _ = promise_of(with_gradients(20))
+    data = promise.terms[0].model.data
+    rows, better = np.flatnonzero(data.along >= 0), np.argsort(data.y[:20])[:10]
+    assert len(rows) == 3 * 10
+    assert set(data.z[rows, 0]) == set(data.z[better, 0])
+    away = (data.z - np.array([0.4, 0.5, 0.6])) * np.array([1.0, 4.0, 2.5])
+    losses = (away[better] ** 2).sum(1)
+    steep = np.ptp(data.y[better]) / np.ptp(losses)
+    columns = data.along[rows]
+    expected = 2 * steep * away[rows, columns] * np.array([1.0, 4.0, 2.5])[columns]
+    np.testing.assert_allclose(data.y[rows], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_what_is_missing_or_not_finite_of_a_gradient_is_left_out():
+    def known(gradient):
+        return {"x": float("nan"), "y": gradient["y"], "stranger": 1.0}
+
+    _, promise, _ = promise_of(with_gradients(20, known))
+    assert set(promise.terms[0].model.data.along) == {-1, 1}
+    _, promise, _ = promise_of(with_gradients(20, lambda gradient: {}))
+    assert promise.terms[0].model.data.along is None
+
+
+def test_the_gradient_of_the_acquisition_holds_with_gradients_and_pending_jobs():
+    study = with_gradients(12)
+    cube, promise, _ = promise_of(study, [LINE.sample(np.random.default_rng(7))])
+    assert (promise.terms[0].model.data.along >= 0).any()
+    columns = cube.embed(cube.uniform(1, np.random.default_rng(8)))[0]
+    value, gradient = promise.slope(columns)
+    moves = np.eye(len(columns)) * 1e-5
+    numeric = [(promise.slope(columns + move)[0] - promise.slope(columns - move)[0]) / 2e-5 for move in moves]
+    assert np.linalg.norm(gradient - numeric) <= 1e-4 * np.linalg.norm(gradient)
+    assert promise.at(columns[None])[0] == pytest.approx(value)
+
+
+def test_many_gradients_are_thinned():
+    _, promise, _ = promise_of(with_gradients(300), limit=260)
+    along = promise.terms[0].model.data.along
+    assert ((along < 0).sum(), (along >= 0).sum()) == (260, 250)

@@ -132,7 +132,7 @@ class Modelling:
         for until in np.unique(untils):
             rows = untils == until
             found[rows] = WARPS[self.output](losses[rows])
-            steep[rows] = steepness(losses[rows], found[rows])
+            steep[rows] = steepness(self.output, losses[rows], found[rows])
         return found, steep
 
     def _best(self, model: Posterior, warped: Array, allowed: Flags) -> Array | None:

@@ -98,18 +98,23 @@ WARPS: Mapping[str, Callable[[Array], Array]] = {
 """By name."""
 
 
-def steepness(losses: Array, values: Array) -> Array:
-    """The derivative (n,) of a warp, from losses (n,) to their values (n,), at the losses; NaN where it has none.
+_SMOOTH = {"none": 1.0, "half-rank": 0.5, "normal": 0.0, "yeo-johnson": 1.0}
+"""The share of the losses, from the best on, that each warp does not turn into ranks."""
 
-    It is that of the monotone interpolation of F. N. Fritsch and J. Butland (SIAM J. Sci. Stat. Comput. 5, 1984): the
-    harmonic mean of the slopes of the two secants. So it is exact where the warp is affine, and near 0 where the ranks
-    squash an outlier.
+
+def steepness(name: str, losses: Array, values: Array) -> Array:
+    """The derivative (n,) of a warp, from losses (n,) to values (n,), at the losses; NaN where it has none.
+
+    Ranks say nothing of how fast a loss grows, so that there is none where they are taken. Elsewhere it is that of the
+    monotone interpolation of F. N. Fritsch and J. Butland (SIAM J. Sci. Stat. Comput. 5, 1984), the harmonic mean of
+    the slopes of the two secants: exact where the warp is affine.
     """
-    places, first, back = np.unique(losses, return_index=True, return_inverse=True)
-    if len(places) < 2:
-        return np.full(len(losses), np.nan)
+    found = np.full(len(losses), np.nan)
     with np.errstate(all="ignore"):  # differences of the largest and of the smallest numbers
-        secants = np.diff(values[first]) / np.diff(places)
-        before, after = np.append(secants[0], secants), np.append(secants, secants[-1])
-        found: Array = (2.0 * before * after / (before + after))[back]
+        smooth = losses <= np.quantile(losses, _SMOOTH[name])
+        places, first, back = np.unique(losses[smooth], return_index=True, return_inverse=True)
+        if len(places) > 1:
+            secants = np.diff(values[smooth][first]) / np.diff(places)
+            before, after = np.append(secants[0], secants), np.append(secants, secants[-1])
+            found[smooth] = (2.0 * before * after / (before + after))[back]
     return np.where(np.isfinite(found), found, np.nan)
