@@ -20,7 +20,7 @@ class TestBayes(MethodContract):
 
 
 class TestBayesWithOtherSettings(MethodContract):
-    method = tw.Bayes(start=3, output="none", incumbent="mean", share=0.0, limit=10)
+    method = tw.Bayes(start=3, output="none", incumbent="mean", share=0.0, limit=10, input="kumaraswamy")
     trials = 9
 
 

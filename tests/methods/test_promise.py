@@ -171,9 +171,10 @@ def test_what_is_missing_or_not_finite_of_a_gradient_is_left_out():
     assert promise.terms[0].model.data.along is None
 
 
-def test_the_gradient_of_the_acquisition_holds_with_gradients_and_pending_jobs():
+@pytest.mark.parametrize("input", ["none", "kumaraswamy"])
+def test_the_gradient_of_the_acquisition_holds_with_gradients_and_pending_jobs(input):
     study = with_gradients(12)
-    cube, promise, _ = promise_of(study, [LINE.sample(np.random.default_rng(7))])
+    cube, promise, _ = promise_of(study, [LINE.sample(np.random.default_rng(7))], input=input, incumbent="mean")
     assert (promise.terms[0].model.data.along >= 0).any()
     columns = cube.embed(cube.uniform(1, np.random.default_rng(8)))[0]
     value, gradient = promise.slope(columns)

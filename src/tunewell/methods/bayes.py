@@ -28,7 +28,11 @@ from tunewell.study import Job, Study, canonical
 if TYPE_CHECKING:
     from tunewell.surrogates.parzen import Mixture
 
-_CHOICES = {"output": ("none", "half-rank", "normal", "yeo-johnson"), "incumbent": ("observed", "mean")}
+_CHOICES = {
+    "output": ("none", "half-rank", "normal", "yeo-johnson"),
+    "incumbent": ("observed", "mean"),
+    "input": ("none", "kumaraswamy"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class Bayes:
     results from elsewhere count among them. `output` is the warp of the losses (`tunewell.surrogates.warping`),
     `incumbent` what a new config has to improve on: the best loss "observed", or the best "mean" of the model at what
     was tried. The priors of the entries count for the first trials and fade. Pending jobs enter as imagined results;
-    failures and measured constraints as probabilities; results of several numbers of steps are modelled together. A
+    failures and measured constraints as probabilities; results of several numbers of steps are modelled together. The
+    gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
+    warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
     share `share` of the proposals are those of `TPE`, so that no single model can fail. At most `limit` results enter a
     model.
 
@@ -51,6 +57,7 @@ class Bayes:
     incumbent: Literal["observed", "mean"] = "observed"
     share: float = 0.1
     limit: int = 500
+    input: Literal["none", "kumaraswamy"] = "none"
 
     reference: ClassVar[str] = """
 @inproceedings{snoek2012practical,
@@ -104,7 +111,7 @@ class Bayes:
         cube, asked = cube_of(study.space), asked_for(study.root)
         with _one_thread():
             pending = cube.points([job.config for job in study.root.pending()])
-            modelling = Modelling(self.output, self.incumbent, self.limit)
+            modelling = Modelling(self.output, self.incumbent, self.limit, self.input)
             density = _density_of_priors(study.space)
             promise, centres = modelling.promise(cube, history, study.goals, pending, rng, density)
             for point in Search().best_first(cube, promise.at, promise.slope, centres, rng):

@@ -18,6 +18,7 @@ from tunewell.study import Goal
 from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, fit_believed
 from tunewell.surrogates.kernels import Groups
 from tunewell.surrogates.parzen import Mixture
+from tunewell.surrogates.squeezing import Model, Squeezed, fit_squeeze
 from tunewell.surrogates.warping import WARPS, standardized, steepness
 
 _BELIEF = 10.0
@@ -80,13 +81,14 @@ class Promise:
 
 @dataclass(frozen=True)
 class Modelling:
-    """How results become models: the warp of the losses, the rule for what has to be improved on, and the number of
-    results that a model holds at most.
+    """How results become models: the warp of the losses, the rule for what has to be improved on, the number of results
+    that a model holds at most, and the warp of the numbers.
     """
 
     output: str = "half-rank"
     incumbent: str = "observed"
     limit: int = 500
+    input: str = "none"
 
     def promise(
         self,
@@ -112,8 +114,8 @@ class Modelling:
         failed = np.array([*history.failed.values()]).reshape(-1, points.shape[1])
         lost = _at_stage(cube.embed(failed[-self.limit // 2 :]), stage)
         slopes = _slopes(cube, outcomes, steep, z.shape[1])
-        model = _model(_with_failures(_data(z, warped, columns, outcomes), lost), slopes)
-        best = self._best(model, warped, allowed & _is_longest(outcomes))
+        model = self._model(_with_failures(_data(z, warped, columns, outcomes), lost), slopes)
+        best = self._best(model, z, warped, allowed & _is_longest(outcomes))
         if len(pending) and best is not None:
             model, best = _imagined(model, best, _at_stage(cube.embed(pending), stage), rng)
         # where nothing keeps to the constraints yet, only these count
@@ -135,10 +137,19 @@ class Modelling:
             steep[rows] = steepness(self.output, losses[rows], found[rows])
         return found, steep
 
-    def _best(self, model: Posterior, warped: Array, allowed: Flags) -> Array | None:
+    def _model(self, data: Data, slopes: Array) -> Model:
+        """That of the losses, with the warp of the numbers that its values ask for."""
+        if self.input == "none":
+            return _model(data, slopes)
+        part = data.part(_fitted(data, _FITTED))
+        squeeze, hyper = fit_squeeze(part, Hyperparameters.start(data.columns.count))
+        inside = slopes / squeeze.slope(data.z[: len(slopes)])
+        return Squeezed(_model(squeeze.of_data(data), inside, hyper), squeeze)
+
+    def _best(self, model: Model, z: Array, warped: Array, allowed: Flags) -> Array | None:
         if not allowed.any():
             return None
-        values = model.predict(model.data.z[: len(warped)])[0] if self.incumbent == "mean" else warped
+        values = model.predict(z)[0] if self.incumbent == "mean" else warped
         return np.array([values[allowed].min()])
 
     def _kept(self, cube: Cube, outcomes: Sequence[Outcome], warped: Array) -> Groups:
@@ -220,7 +231,7 @@ def _slopes(cube: Cube, outcomes: Sequence[Outcome], steep: Array, width: int) -
     return found
 
 
-def _model(data: Data, slopes: Array | None = None) -> Posterior:
+def _model(data: Data, slopes: Array | None = None, start: Hyperparameters | None = None) -> Posterior:
     """The posterior of all of the data, and of the derivatives of its first values along the columns, `slopes` (k, p).
 
     Its hyperparameters are fitted to no more than 250 values and derivatives, for the time of a step grows as the cube
@@ -231,7 +242,7 @@ def _model(data: Data, slopes: Array | None = None) -> Posterior:
         known[: len(slopes)] = slopes
     part = _fitted(data, _FITTED if np.isnan(known).all() else _FITTED // 2)
     fitted = _with_slopes(data.part(part), known[part], _FITTED - len(part))
-    believed, hyper = fit_believed(fitted, Hyperparameters.start(data.columns.count))
+    believed, hyper = fit_believed(fitted, start or Hyperparameters.start(data.columns.count))
     return Posterior.of(data if believed.along is None else _with_slopes(data, known, _FITTED), hyper)
 
 
@@ -252,7 +263,7 @@ def _with_slopes(data: Data, slopes: Array, count: int) -> Data:
     return data.with_derivatives(places, along[:count], slopes[places, along[:count]])
 
 
-def _imagined(model: Posterior, best: Array, z: Array, rng: np.random.Generator) -> tuple[Posterior, Array]:
+def _imagined(model: Model, best: Array, z: Array, rng: np.random.Generator) -> tuple[Model, Array]:
     """The model and what has to be improved on, for some sets of results that the pending jobs may have."""
     root = np.linalg.cholesky(model.covariance(z) + 1e-6 * model.hyper.scale * np.eye(len(z)))
     results = model.predict(z)[0] + rng.standard_normal((_FANTASIES, len(z))) @ root.T

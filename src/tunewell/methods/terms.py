@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 from tunewell.methods.cube import Array
 from tunewell.surrogates.acquisition import log_below, log_expected_improvement, slope_of_log_below, slopes
 from tunewell.surrogates.gp import Posterior
+from tunewell.surrogates.squeezing import Model
 
 
 class Term(Protocol):
@@ -32,7 +33,7 @@ class Term(Protocol):
 class Improvement:
     """The expected improvement on `best` (s,), one for each set of imagined results of `model`; their mean."""
 
-    model: Posterior
+    model: Model
     best: Array
 
     def at(self, z: Array) -> Array:

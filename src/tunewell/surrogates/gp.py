@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dtrtri
 from scipy.optimize import minimize
 
-from tunewell.surrogates.derivatives import across, joint, toward
+from tunewell.surrogates.derivatives import Joint, across, joint, toward
 from tunewell.surrogates.kernels import Array, Groups, correlation, squared_distances
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -194,31 +194,69 @@ class Prior:
 def evidence(logs: Array, data: Data, prior: Prior | None = None) -> tuple[float, Array]:
     """The log marginal likelihood (equation 5.8) plus the log prior, and its gradient (equation 5.9), at logarithms of
     hyperparameters (groups + 4,). -inf where the matrix is not positive definite.
-
-    The gradient needs products of matrices only: sum_ij M_ij (z_ig - z_jg)² = 2 (M 1)ᵀ z_g² - 2 z_gᵀ M z_g.
     """
-    hyper = Hyperparameters.of_vector(logs)
-    widths = _widths(data, hyper)
-    kernel, features = joint(data.z * widths, data.along, widths), data.features()
-    together = features @ features.T
-    matrix = hyper.scale * kernel.value + hyper.trend * together
-    matrix.flat[:: len(data.y) + 1] += data.noises(hyper)
-    factor, failed = dpotrf(matrix, lower=1)
-    if failed:
+    solved = Solved.of(data, Hyperparameters.of_vector(logs))
+    if solved is None:
         return -np.inf, np.zeros_like(logs)
-    solved, weights = _inverse_and_weights(factor, data.y)
-    likelihood = -0.5 * float(data.y @ weights) - float(np.sum(np.log(np.diag(factor))))
-    gap = np.outer(weights, weights) - solved
-    by_column = _by_column(gap * kernel.slope, data.z) * widths**2 + kernel.by_width(gap, len(widths))
-    gradient = np.empty_like(logs)
-    gradient[:-4] = hyper.scale * np.bincount(data.columns.groups, by_column, minlength=data.columns.count)
-    gradient[-4] = 0.5 * hyper.trend * float(np.sum(gap * together))
-    gradient[-3] = 0.5 * hyper.scale * float(np.sum(gap * kernel.value))
-    gradient[-2:] = 0.5 * _by_noise(np.diag(gap) / data.counts, data, hyper)
     if prior is None:
-        return likelihood, gradient
+        return solved.likelihood, solved.by_logs()
     density, pull = prior.density(logs)
-    return likelihood + density, gradient + pull
+    return solved.likelihood + density, solved.by_logs() + pull
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The log marginal likelihood of data, and what its derivatives are made of.
+
+    `gap` (n, n) is what stands beside the derivative of the covariance in equation 5.9: the outer product of the
+    weights, less the inverse.
+    """
+
+    data: Data
+    hyper: Hyperparameters
+    likelihood: float
+    gap: Array
+    kernel: Joint
+    features: Array
+
+    @classmethod
+    def of(cls, data: Data, hyper: Hyperparameters) -> Solved | None:
+        """None where the covariance is not positive definite."""
+        widths, features = _widths(data, hyper), data.features()
+        kernel = joint(data.z * widths, data.along, widths)
+        matrix = hyper.scale * kernel.value + hyper.trend * (features @ features.T)
+        matrix.flat[:: len(data.y) + 1] += data.noises(hyper)
+        factor, failed = dpotrf(matrix, lower=1)
+        if failed:
+            return None
+        inverse, weights = _inverse_and_weights(factor, data.y)
+        likelihood = -0.5 * float(data.y @ weights) - float(np.sum(np.log(np.diag(factor))))
+        return cls(data, hyper, likelihood, np.outer(weights, weights) - inverse, kernel, features)
+
+    def by_logs(self) -> Array:
+        """The gradient by the logarithms of the hyperparameters (groups + 4,).
+
+        It needs products of matrices only: sum_ij M_ij (z_ig - z_jg)² = 2 (M 1)ᵀ z_g² - 2 z_gᵀ M z_g.
+        """
+        data, hyper, gap = self.data, self.hyper, self.gap
+        by_column = _by_column(gap * self.kernel.slope, data.z) * _widths(data, hyper) ** 2
+        by_column += self.kernel.by_width(gap, len(by_column))
+        gradient = np.empty(data.columns.count + 4)
+        gradient[:-4] = hyper.scale * np.bincount(data.columns.groups, by_column, minlength=data.columns.count)
+        gradient[-4] = 0.5 * hyper.trend * float(np.sum((gap @ self.features) * self.features))
+        gradient[-3] = 0.5 * hyper.scale * float(np.sum(gap * self.kernel.value))
+        gradient[-2:] = 0.5 * _by_noise(np.diag(gap) / data.counts, data, hyper)
+        return gradient
+
+    def by_points(self) -> Array:
+        """The gradient by the points (n, p) of data without derivatives."""
+        z, columns, pull = self.data.z, self.data.columns, self.gap * self.kernel.slope
+        found: Array = pull.sum(1)[:, None] * z - pull @ z
+        found *= 2.0 * self.hyper.scale * _widths(self.data, self.hyper) ** 2
+        trend, (lines, parabolas) = self.hyper.trend * (self.gap @ self.features), columns.slopes(z)
+        found += trend[:, : z.shape[1]] * lines
+        found[:, columns.numbers] += trend[:, z.shape[1] :] * parabolas
+        return found
 
 
 def _by_noise(shares: Array, data: Data, hyper: Hyperparameters) -> Array:
@@ -241,13 +279,13 @@ def _by_column(matrix: Array, z: Array) -> Array:
     return found
 
 
-_BOUNDS = ((-8.0, 10.0), (-12.0, 6.0), (-8.0, 6.0), (np.log(1e-7), 3.0), (np.log(1e-7), 8.0))
+BOUNDS = ((-8.0, 10.0), (-12.0, 6.0), (-8.0, 6.0), (np.log(1e-7), 3.0), (np.log(1e-7), 8.0))
 """Of the logarithms: inverse squared length-scales, trend, output scale, noise, noise of derivatives."""
 
 
 def fit(data: Data, start: Hyperparameters, *, prior: Prior | None = None, steps: int = 60) -> Hyperparameters:
     """The hyperparameters of the highest posterior density that L-BFGS-B finds from `start`."""
-    belief, bounds = prior or Prior(), [_BOUNDS[0]] * len(start.inverse) + [*_BOUNDS[1:]]
+    belief, bounds = prior or Prior(), [BOUNDS[0]] * len(start.inverse) + [*BOUNDS[1:]]
 
     def negative(logs: Array) -> tuple[float, Array]:
         value, gradient = evidence(logs, data, belief)
