@@ -73,7 +73,7 @@ def ackley(x: Array) -> float:
 FUNCTIONS: Mapping[str, tuple[Function, float]] = {
     "Branin": (Function(branin, ((-5, 10), (0, 15)), 0.39788735772973816), 1e-3),
     "Hartmann-6": (Function(hartmann, ((0, 1),) * 6, -3.32236801141551), 0.13),
-    "log Rosenbrock-4": (Function(log_rosenbrock, ((-5, 10),) * 4), 1.9),
+    "log Rosenbrock-4": (Function(log_rosenbrock, ((-2.048, 2.048),) * 4), 1.9),
     "Ackley-5": (Function(ackley, ((-32.768, 32.768),) * 5), 8.0),
 }
 """Each with the regret that a Gaussian process should reach in 60 evaluations, the median of seven runs."""

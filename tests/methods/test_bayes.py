@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import tunewell as tw
-from tunewell.contract.methods import MethodContract, Player, new_study
-from tunewell.errors import StudyError, Unsupported
-from tunewell.study import canonical
+from tunewell.contract.methods import MethodContract, Player, new_study, propose
+from tunewell.errors import StudyError
+from tunewell.study import Result, canonical
 
 PLANE = {"x": tw.Float(0.0, 1.0), "y": tw.Float(0.0, 1.0)}
 
@@ -20,7 +20,7 @@ class TestBayes(MethodContract):
 
 
 class TestBayesWithOtherSettings(MethodContract):
-    method = tw.Bayes(start=3, output="none", incumbent="mean", share=0.0, limit=10)
+    method = tw.Bayes(start=3, output="none", incumbent="mean", share=0.0, limit=10, input="kumaraswamy")
     trials = 9
 
 
@@ -177,10 +177,20 @@ def test_noise_that_is_told_is_believed():
         assert study.ask() is not None
 
 
-def test_several_objectives_are_refused():
-    study = tw.open_study(space=PLANE, minimize=["loss", "size"], method=tw.Bayes(), seed=0)
-    with study, pytest.raises(Unsupported, match="one objective"):
-        study.ask()
+def spending(trials, limits=None):
+    """The cost of each of some trials whose loss does not depend on their size, which costs."""
+    space = {"x": tw.Float(0.0, 1.0), "size": tw.Float(1.0, 100.0, log=True)}
+    costs = []
+    with tw.open_study(space=space, minimize="loss", method=tw.Bayes(share=0.0), seed=0, limits=limits) as study:
+        for _ in range(trials):
+            job = study.ask()
+            costs.append(job.config["size"])
+            study.tell(job, {"loss": (job.config["x"] - 0.3) ** 2, "cost": job.config["size"]})
+    return costs
+
+
+def test_a_budget_of_cost_is_spent_on_more_trials():
+    assert np.mean(spending(20, tw.Limits(cost=10_000))[5:]) < np.mean(spending(20)[5:]) / 2
 
 
 @pytest.mark.parametrize(
@@ -189,3 +199,61 @@ def test_several_objectives_are_refused():
 def test_settings_that_mean_nothing(settings):
     with pytest.raises(StudyError, match="Bayes"):
         tw.Bayes(**settings)
+
+
+MANY = tw.Space.of(
+    {f"x{i}": tw.Float(-1.0, 2.0) for i in range(4)} | {f"l{i}": tw.Float(1e-4, 1.0, log=True) for i in range(3)}
+)
+
+
+def valley(config):
+    """A smooth function of 7 entries, the least 0, and its gradient in their own units."""
+    loss, gradient = 0.0, {}
+    for i in range(4):
+        away = config[f"x{i}"] - 0.3 * i
+        loss += (1 + i) * away**2 + 0.5 * (1 - math.cos(3 * away))
+        gradient[f"x{i}"] = 2 * (1 + i) * away + 1.5 * math.sin(3 * away)
+    for i in range(3):
+        away = math.log10(config[f"l{i}"]) + 1.5 + 0.5 * i
+        loss += away**2
+        gradient[f"l{i}"] = 2 * away / (config[f"l{i}"] * math.log(10))
+    return loss, gradient
+
+
+def bests(trials, told):
+    """The least loss after each of some trials in the valley, for each of 3 seeds (3, trials)."""
+    rows = []
+    for seed in range(3):
+        study, losses = new_study(MANY, seed=seed, trials=trials), []
+        for number in range(trials):
+            job = study.start(propose(tw.Bayes(), study))
+            study.commit(job)
+            loss, gradient = valley(job.config)
+            losses.append(loss)
+            told_now = told(gradient, np.random.default_rng([seed, number]))
+            study.commit(Result(job.id, "done", {"loss": loss}, step=1, gradient=told_now))
+        rows.append(np.minimum.accumulate(losses))
+    return np.array(rows)
+
+
+@pytest.fixture(scope="module")
+def without():
+    return bests(18, lambda gradient, rng: None)
+
+
+def test_gradients_save_evaluations(without):
+    found = bests(10, lambda gradient, rng: gradient)
+    assert found[:, -1].mean() < 0.2 * without[:, -1].mean()
+
+
+def test_noisy_gradients_still_help(without):
+    def noisy(gradient, rng):
+        return {name: slope * (1 + 0.5 * rng.standard_normal()) for name, slope in gradient.items()}
+
+    assert bests(14, noisy)[:, -1].mean() < without[:, -1].mean()
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1000.0])
+def test_wrong_gradients_do_not_ruin_it(without, factor):
+    found = bests(18, lambda gradient, rng: {name: factor * slope for name, slope in gradient.items()})
+    assert found[:, -1].mean() < 1.5 * without[:, -1].mean()

@@ -6,8 +6,8 @@ import pytest
 from tunewell.contract.methods import SPACES, new_study
 from tunewell.methods.cube import cube_of
 from tunewell.methods.history import history_of
-from tunewell.methods.promise import Modelling
-from tunewell.methods.terms import Improvement
+from tunewell.methods.promise import Modelling, Spending
+from tunewell.methods.terms import Improvement, Thrift
 from tunewell.study import Act, Failure, Goal, Job, Result
 
 LINE, LOSS = SPACES["continuous"], (Goal("loss"),)
@@ -27,11 +27,11 @@ def told(space, outcomes, goals=LOSS, steps=9):
     return study
 
 
-def promise_of(study, pending=(), **settings):
+def promise_of(study, pending=(), spending=None, **settings):
     cube = cube_of(study.space)
     points = cube.points(list(pending))
     promise, centres = Modelling(**settings).promise(
-        cube, history_of(study), study.goals, points, np.random.default_rng(0)
+        cube, history_of(study), study.goals, points, np.random.default_rng(0), spending=spending
     )
     return cube, promise, centres
 
@@ -131,3 +131,95 @@ def test_replicates_are_pooled_and_many_results_are_thinned():
     best = min(m["loss"] for _, _, m in outcomes)
     assert best in [o.totals[0] / o.count for o in history_of(study).done.values()]
     assert promise.terms[0].model.data.y.min() == promise.terms[0].best[0]
+
+
+def with_gradients(count, known=lambda gradient: gradient):
+    """A study of a bowl on the line, whose results carry gradients; `known` is what is told of them."""
+    study, rng = told(LINE, []), np.random.default_rng(2)
+    for _ in range(count):
+        config = LINE.sample(rng)
+        away = {"x": config["x"] - 0.4, "y": np.log10(config["y"]) + 2, "z": (config["z"] - 1) / 2}
+        gradient = {"x": 2 * away["x"], "y": 2 * away["y"] / (config["y"] * np.log(10)), "z": away["z"]}
+        job = study.start(Job(config, 9))
+        study.commit(job)
+        loss = sum(part**2 for part in away.values())
+        study.commit(Result(job.id, "done", {"loss": loss}, step=9, gradient=known(gradient)))
+    return study
+
+
+def test_gradients_are_derivatives_of_the_values_of_the_better_half():
+    _, promise, _ = promise_of(with_gradients(20))
+    data = promise.terms[0].model.data
+    rows, better = np.flatnonzero(data.along >= 0), np.argsort(data.y[:20])[:10]
+    assert len(rows) == 3 * 10
+    assert set(data.z[rows, 0]) == set(data.z[better, 0])
+    away = (data.z - np.array([0.4, 0.5, 0.6])) * np.array([1.0, 4.0, 2.5])
+    losses = (away[better] ** 2).sum(1)
+    steep = np.ptp(data.y[better]) / np.ptp(losses)
+    columns = data.along[rows]
+    expected = 2 * steep * away[rows, columns] * np.array([1.0, 4.0, 2.5])[columns]
+    np.testing.assert_allclose(data.y[rows], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_what_is_missing_or_not_finite_of_a_gradient_is_left_out():
+    def known(gradient):
+        return {"x": float("nan"), "y": gradient["y"], "stranger": 1.0}
+
+    _, promise, _ = promise_of(with_gradients(20, known))
+    assert set(promise.terms[0].model.data.along) == {-1, 1}
+    _, promise, _ = promise_of(with_gradients(20, lambda gradient: {}))
+    assert promise.terms[0].model.data.along is None
+
+
+@pytest.mark.parametrize("input", ["none", "kumaraswamy"])
+def test_the_gradient_of_the_acquisition_holds_with_gradients_and_pending_jobs(input):
+    study = with_gradients(12)
+    cube, promise, _ = promise_of(study, [LINE.sample(np.random.default_rng(7))], input=input, incumbent="mean")
+    assert (promise.terms[0].model.data.along >= 0).any()
+    columns = cube.embed(cube.uniform(1, np.random.default_rng(8)))[0]
+    value, gradient = promise.slope(columns)
+    moves = np.eye(len(columns)) * 1e-5
+    numeric = [(promise.slope(columns + move)[0] - promise.slope(columns - move)[0]) / 2e-5 for move in moves]
+    assert np.linalg.norm(gradient - numeric) <= 1e-4 * np.linalg.norm(gradient)
+    assert promise.at(columns[None])[0] == pytest.approx(value)
+
+
+def test_many_gradients_are_thinned():
+    _, promise, _ = promise_of(with_gradients(300), limit=260)
+    along = promise.terms[0].model.data.along
+    assert ((along < 0).sum(), (along >= 0).sum()) == (260, 250)
+
+
+def costly(space, count, cost):
+    for config, until, metrics in random_outcomes(space, count):
+        yield config, until, metrics | {"cost": cost(config)}
+
+
+def test_what_costs_less_promises_more_until_the_budget_is_spent():
+    study = told(LINE, list(costly(LINE, 30, lambda c: np.exp(4 * c["x"]))))
+    ends = cube_of(LINE).points([{"x": x, "y": 0.01, "z": 0.0} for x in (0.1, 0.5)])
+    preferences = []
+    for left in (1.0, 0.5, 0.0):
+        _, promise, _ = promise_of(study, spending=Spending("cost", left))
+        cheap, dear = promise.at(ends)
+        preferences.append(cheap - dear)
+    assert preferences[0] - preferences[2] == pytest.approx(4 * 0.4, rel=0.1)
+    assert preferences[1] == pytest.approx((preferences[0] + preferences[2]) / 2)
+
+
+def test_the_gradient_of_cost_is_that_of_differences():
+    study = told(LINE, list(costly(LINE, 30, lambda c: 1 + c["x"] ** 2)))
+    cube, promise, _ = promise_of(study, spending=Spending("cost", 0.7))
+    assert isinstance(promise.terms[-1], Thrift)
+    columns = cube.embed(cube.uniform(1, np.random.default_rng(3)))[0]
+    gradient = promise.slope(columns)[1]
+    moves = np.eye(len(columns)) * 1e-5
+    numeric = [(promise.slope(columns + move)[0] - promise.slope(columns - move)[0]) / 2e-5 for move in moves]
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("cost", [lambda c: 3.0, lambda c: 0.0, lambda c: -1.0, lambda c: float("nan")])
+def test_costs_that_do_not_differ_or_mean_nothing_are_left_out(cost):
+    study = told(LINE, list(costly(LINE, 8, cost)))
+    _, promise, _ = promise_of(study, spending=Spending("cost", 1.0))
+    assert not any(isinstance(term, Thrift) for term in promise.terms)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewell.surrogates.warping import WARPS, half_rank, yeo_johnson
+from tunewell.surrogates.warping import WARPS, half_rank, steepness, yeo_johnson
 
 ANY = st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=30)
 
@@ -46,3 +46,29 @@ def test_yeo_johnson_makes_a_heavy_tail_normal():
     losses = np.exp(np.random.default_rng(0).standard_normal(300))
     values, raw = yeo_johnson(losses), (losses - losses.mean()) / losses.std()
     assert abs(float(np.mean(values**3))) < 0.5 < 2 < abs(float(np.mean(raw**3)))
+
+
+@pytest.mark.parametrize("name", WARPS)
+@given(losses=ANY)
+def test_a_warp_is_nowhere_falling_and_has_a_finite_derivative_or_none(name, losses):
+    losses = np.array(losses)
+    found = steepness(name, losses, WARPS[name](losses))
+    assert not np.any(np.isinf(found))
+    assert not np.any(found < -1e-9)
+
+
+def test_the_derivative_of_half_rank_is_exact_in_the_better_half_and_missing_in_the_worse():
+    losses = np.array([7.0, 0.0, 1.0, 30.0, 2.5, 1e9, 1.0])
+    values = half_rank(losses)
+    found = steepness("half-rank", losses, values)
+    np.testing.assert_allclose(found[[1, 2, 4, 6]], (values[2] - values[1]) / 1.0)
+    assert np.isnan(found[[0, 3, 5]]).all()
+
+
+def test_the_derivatives_of_the_other_warps():
+    losses = np.linspace(-1.0, 2.0, 50) ** 3
+    np.testing.assert_allclose(steepness("none", losses, WARPS["none"](losses)), 1 / losses.std())
+    assert np.isnan(steepness("normal", losses, WARPS["normal"](losses))).all()
+    bent, step = WARPS["yeo-johnson"](losses), slice(1, -1)
+    expected = (bent[2:] - bent[:-2]) / (losses[2:] - losses[:-2])
+    np.testing.assert_allclose(steepness("yeo-johnson", losses, bent)[step], expected, rtol=0.5)

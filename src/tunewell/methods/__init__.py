@@ -13,6 +13,7 @@
     history.py       what ended, as a model reads it
     terms.py         what an acquisition is made of
     front.py         what several goals make of it
+    readings.py      outcomes as the arrays that models are made of
     promise.py       the acquisition of Bayes: its models, and what they promise at any point
     search.py        where a function on a space is largest
     bayes.py         Bayes: a Gaussian process

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from tunewell import budget
 from tunewell.errors import StudyError, Unsupported
 from tunewell.methods.cube import cube_of
 from tunewell.methods.history import History, history_of
@@ -28,7 +29,11 @@ from tunewell.study import Job, Study, canonical
 if TYPE_CHECKING:
     from tunewell.surrogates.parzen import Mixture
 
-_CHOICES = {"output": ("none", "half-rank", "normal", "yeo-johnson"), "incumbent": ("observed", "mean")}
+_CHOICES = {
+    "output": ("none", "half-rank", "normal", "yeo-johnson"),
+    "incumbent": ("observed", "mean"),
+    "input": ("none", "kumaraswamy"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,14 @@ class Bayes:
     results from elsewhere count among them. `output` is the warp of the losses (`tunewell.surrogates.warping`),
     `incumbent` what a new config has to improve on: the best loss "observed", or the best "mean" of the model at what
     was tried. The priors of the entries count for the first trials and fade. Pending jobs enter as imagined results;
-    failures and measured constraints as probabilities; results of several numbers of steps are modelled together. A
+    failures and measured constraints as probabilities; results of several numbers of steps are modelled together. The
+    gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
+    warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
     share `share` of the proposals are those of `TPE`, so that no single model can fail. At most `limit` results enter a
-    model.
+    model. Of several goals, the hypervolume of their front is what improves. Where the budget counts cost or seconds,
+    cheaper trials count for more, the more of it is left (Lee et al., arXiv:2003.10870).
 
-    Raises Unsupported for several objectives. Reference: Snoek, Larochelle and Adams, NeurIPS 2012.
+    Raises Unsupported for a study without an objective. Reference: Snoek, Larochelle and Adams, NeurIPS 2012.
     """
 
     start: int | None = None
@@ -51,6 +59,7 @@ class Bayes:
     incumbent: Literal["observed", "mean"] = "observed"
     share: float = 0.1
     limit: int = 500
+    input: Literal["none", "kumaraswamy"] = "none"
 
     reference: ClassVar[str] = """
 @inproceedings{snoek2012practical,
@@ -96,20 +105,39 @@ class Bayes:
 
     def _promising(self, study: Study, history: History, rng: np.random.Generator) -> Config | None:
         """The new and allowed config of the largest acquisition; None where the search found none."""
-        from tunewell.methods.promise import Modelling  # here: scipy takes longer to load than all of tunewell
+        from tunewell.methods.promise import Modelling, Spending  # here: scipy takes longer to load than tunewell
         from tunewell.methods.search import Search
 
         cube, asked = cube_of(study.space), asked_for(study.root)
         with _one_thread():
             pending = cube.points([job.config for job in study.root.pending()])
-            modelling = Modelling(self.output, self.incumbent, self.limit)
-            density = _density_of_priors(study.space)
-            promise, centres = modelling.promise(cube, history, study.goals, pending, rng, density)
+            modelling = Modelling(self.output, self.incumbent, self.limit, self.input)
+            density, spending = _density_of_priors(study.space), spent_on(study)
+            promise, centres = modelling.promise(
+                cube, history, study.goals, pending, rng, density, spending and Spending(*spending)
+            )
             for point in Search().best_first(cube, promise.at, promise.slope, centres, rng):
                 config = study.space.decode(point)
                 if study.space.satisfies(config) is None and canonical(config) not in asked:
                     return config
         return None
+
+
+def spent_on(study: Study) -> tuple[str, float] | None:
+    """What the budget counts beside trials, "seconds" or "cost", and the share of it that is left; None where it counts
+    neither.
+    """
+    limits, used = study.limits, budget.spent(study)
+    spent = {
+        "cost": (limits.cost, used.cost),
+        "seconds": (limits.compute_seconds, used.compute_seconds),
+        "clock": (limits.seconds, used.seconds),
+    }
+    shares = {what: max(1 - have / limit, 0.0) for what, (limit, have) in spent.items() if limit}
+    if not shares:
+        return None
+    least = min(shares, key=shares.__getitem__)
+    return "cost" if least == "cost" else "seconds", shares[least]
 
 
 @lru_cache(maxsize=32)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunewell.methods.cube import Array, Flags
-from tunewell.surrogates.gp import Groups, Posterior
 from tunewell.surrogates.hypervolume import Boxes, log_expected_gain, non_dominated, with_slopes
+from tunewell.surrogates.kernels import Groups
+from tunewell.surrogates.squeezing import Model
 
 _MOST = 10_000
 """Beyond about so many boxes, a hypervolume takes longer than it is worth."""
@@ -27,11 +28,11 @@ _MOST = 10_000
 class HypervolumeImprovement:
     """The expected hypervolume improvement on what leaves `boxes` uncovered; one of the `models` for each goal."""
 
-    models: tuple[Posterior, ...]
+    models: tuple[Model, ...]
     boxes: Boxes
 
     @classmethod
-    def on(cls, models: Sequence[Posterior], known: Array, pending: Array) -> HypervolumeImprovement:
+    def on(cls, models: Sequence[Model], known: Array, pending: Array) -> HypervolumeImprovement:
         """The improvement on known values (n, k) of the goals, and on the means that the models expect of pending jobs
         at columns (m, p), as if these were known.
         """

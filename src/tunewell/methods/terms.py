@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 from tunewell.methods.cube import Array
 from tunewell.surrogates.acquisition import log_below, log_expected_improvement, slope_of_log_below, slopes
 from tunewell.surrogates.gp import Posterior
+from tunewell.surrogates.squeezing import Model
 
 
 class Term(Protocol):
@@ -32,7 +33,7 @@ class Term(Protocol):
 class Improvement:
     """The expected improvement on `best` (s,), one for each set of imagined results of `model`; their mean."""
 
-    model: Posterior
+    model: Model
     best: Array
 
     def at(self, z: Array) -> Array:
@@ -73,3 +74,26 @@ class Factor:
         gap = (self.bound - float(mean[0])) / deviation
         rise = -(towards[0] + gap * bend / (2 * deviation)) / deviation
         return float(log_below(mean[0], np.array(deviation), self.bound)), slope_of_log_below(gap) * rise
+
+
+@dataclass(frozen=True)
+class Thrift:
+    """What a trial costs: `posterior` models its logarithm, in units of its standard deviation over the results;
+    `weight` is that, times the share of the budget that is left.
+
+    E. H. Lee, V. Perrone, C. Archambeau, M. Seeger: Cost-aware Bayesian optimization. arXiv:2003.10870, 2020. The
+    improvement a unit of cost at first, and the improvement alone in the end ("cost cooling"): or the search would
+    never afford an optimum that is expensive.
+    """
+
+    posterior: Posterior
+    weight: float
+
+    def at(self, z: Array) -> Array:
+        """Its logarithm at columns (m, p): (m,)."""
+        return -self.weight * self.posterior.predict(z)[0]
+
+    def slope(self, z: Array) -> tuple[float, Array]:
+        """Its logarithm and the gradient (p,) at one point (p,)."""
+        mean, _, towards, _ = self.posterior.predict_with_gradient(z)
+        return -self.weight * float(mean[0]), -self.weight * towards[0]

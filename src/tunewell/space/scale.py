@@ -1,6 +1,7 @@
 """The axis of one entry: the unit interval on one side, the values of the entry on the other.
 
-Every axis has `at(unit) -> value` (clipped into [0, 1]), `unit(value) -> float`, and `levels(count) -> values`. What
+Every axis has `at(unit) -> value` (clipped into [0, 1]), `unit(value) -> float`, `slope(value) -> float`, and
+`levels(count) -> values`. What
 `at` returns lies on the axis's grid, and `at(unit(value)) == value` for each value of the grid. `wide` is the range
 that a continuous prior has to cover before its values are rounded to the grid.
 """
@@ -39,6 +40,9 @@ class Axis(Protocol):
     def unit(self, value: Any) -> float:
         """The point of the unit interval where a value, or the one nearest to it, lies."""
 
+    def slope(self, value: Any) -> float:
+        """The derivative of the value along the unit interval, at a value; NaN where values jump."""
+
     def levels(self, count: int) -> list[Any]:
         """At most `count` different values, evenly spaced on the scale, both ends included."""
 
@@ -74,6 +78,9 @@ class Line:
         if self.span == 0:
             return 0.5
         return round(_clip((value - self.low) / self.span) * TOP) / TOP
+
+    def slope(self, value: float) -> float:
+        return self.span
 
     def levels(self, count: int) -> list[Any]:
         return _distinct([self.at(unit) for unit in _even(count)])
@@ -116,6 +123,9 @@ class LogLine:
             return 0.0
         return round(_clip(math.log1p((value - self.low) / self.low) / self.span) * TOP) / TOP
 
+    def slope(self, value: float) -> float:
+        return self.span * value
+
     def levels(self, count: int) -> list[Any]:
         return _distinct([self.at(unit) for unit in _even(count)])
 
@@ -149,6 +159,9 @@ class LogIntegers:
 
     def unit(self, value: float) -> float:
         return self.line.unit(value)
+
+    def slope(self, value: Any) -> float:
+        return math.nan
 
     def levels(self, count: int) -> list[Any]:
         ends = LogLine(float(self.low), float(self.high))
@@ -210,6 +223,9 @@ class Steps:
         index = self.index(value)
         return (index + 0.5) / self.count if self.count <= CELLS else index / (self.count - 1)
 
+    def slope(self, value: Any) -> float:
+        return math.nan
+
     def levels(self, count: int) -> list[Any]:
         if count >= self.count:
             return [self.value(index) for index in range(self.count)]
@@ -251,6 +267,9 @@ class Options:
 
     def unit(self, value: Any) -> float:
         return (self.number(value) + 0.5) / len(self.values)
+
+    def slope(self, value: Any) -> float:
+        return math.nan
 
     def levels(self, count: int) -> list[Any]:
         return [self.value(index) for index in range(len(self.values))]

@@ -4,7 +4,8 @@ C. E. Rasmussen, C. K. I. Williams: Gaussian Processes for Machine Learning. MIT
 
 The model of n results `y` at points `z` (n, p) is y = f(z) + noise, with a constant mean of 0 (give standardized
 values), a Matérn-5/2 kernel, one inverse squared length-scale for each group of columns, an output scale, and noise
-whose variance is inferred; a known variance of each value is added to it.
+whose variance is inferred; a known variance of each value is added to it. Derivatives of f that were observed are rows
+beside the values, with noise of their own.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri, dtrtri
 from scipy.optimize import minimize
 
-from tunewell.surrogates.kernels import Array, correlation, squared_distances, with_slope
-
-Groups = np.ndarray[Any, np.dtype[np.intp]]
+from tunewell.surrogates.derivatives import Joint, across, joint, toward
+from tunewell.surrogates.kernels import Array, Groups, correlation, squared_distances
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -59,11 +59,17 @@ class Columns:
         found: Array = np.hstack([z * self.slope + self.shift, parabolas]) / self._length
         return found
 
-    def slopes(self, point: Array) -> tuple[Array, Array]:
-        """The derivatives of the features at a point (p,): of the lines by their columns (p,), of the parabolas by the
-        columns that are numbers.
+    def derivatives(self, z: Array, along: Groups) -> Array:
+        """The derivatives (n, q) of the features of points (n, p), of each along one column (n,)."""
+        chosen = np.eye(len(self.groups))[along]
+        lines, parabolas = self.slopes(z)
+        return np.hstack([chosen * lines, chosen[:, self.numbers] * parabolas])
+
+    def slopes(self, z: Array) -> tuple[Array, Array]:
+        """The derivatives of the features at points (..., p): of the lines by their columns (p,), of the parabolas by
+        the columns that are numbers.
         """
-        return self.slope / self._length, (6.0 * 5.0**0.5) * (2.0 * point[self.numbers] - 1.0) / self._length
+        return self.slope / self._length, (6.0 * 5.0**0.5) * (2.0 * z[..., self.numbers] - 1.0) / self._length
 
     @property
     def _length(self) -> float:
@@ -74,6 +80,8 @@ class Columns:
 class Data:
     """Results as arrays: points `z` (n, p), values `y` (n,), what the columns are, known variances (n,) of the values,
     and how many results each value is the mean of (n,).
+
+    `along` (n,) is the column that a row is the derivative along, -1 where it is a value; None: there are values alone.
     """
 
     z: Array
@@ -81,6 +89,7 @@ class Data:
     columns: Columns
     variances: Array
     counts: Array
+    along: Groups | None = None
 
     @classmethod
     def of(cls, z: Array, y: Array, columns: Columns | None = None) -> Data:
@@ -90,21 +99,56 @@ class Data:
         return cls(z, y, own, np.zeros(len(y)), np.ones(len(y)))
 
     def part(self, places: Groups) -> Data:
-        """The values at some places."""
-        taken = self.variances[places], self.counts[places]
+        """The rows at some places."""
+        taken = self.variances[places], self.counts[places], None if self.along is None else self.along[places]
         return Data(self.z[places], self.y[places], self.columns, *taken)
+
+    def with_derivatives(self, places: Groups, along: Groups, slopes: Array) -> Data:
+        """With r more rows: the derivative `slopes` (r,) of the value at each place (r,) along a column (r,)."""
+        before = np.full(len(self.y), -1) if self.along is None else self.along
+        return Data(
+            np.vstack([self.z, self.z[places]]),
+            np.concatenate([self.y, slopes]),
+            self.columns,
+            np.concatenate([self.variances, np.zeros(len(places))]),
+            np.concatenate([self.counts, self.counts[places]]),
+            np.concatenate([before, along]) if len(places) else self.along,
+        )
+
+    def values(self) -> Data:
+        """The values alone."""
+        return self if self.along is None else replace(self.part(np.flatnonzero(self.along < 0)), along=None)
+
+    def features(self) -> Array:
+        """The trend of each row (n, q)."""
+        found = self.columns.features(self.z)
+        if self.along is not None:
+            rows = np.flatnonzero(self.along >= 0)
+            found[rows] = self.columns.derivatives(self.z[rows], self.along[rows])
+        return found
+
+    def noises(self, hyper: Hyperparameters) -> Array:
+        """The variance (n,) of the noise of each row."""
+        own = hyper.noise if self.along is None else np.where(self.along < 0, hyper.noise, hyper.derivatives)
+        found: Array = own / self.counts + self.variances + FLOOR
+        return found
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
     """Inverse squared length-scales (one for each group), and the variances of the trend, of what deviates from it,
-    and of the noise.
+    of the noise, and of the noise of derivatives.
+
+    The last is in the units of the derivatives, the same for every column: values are standardized and columns are in
+    [0, 1], and a derivative that is wrong is wrong by its own size, whatever the length-scale. Without derivatives it
+    stays at the mode of its prior.
     """
 
     inverse: tuple[float, ...]
     trend: float
     scale: float
     noise: float
+    derivatives: float = 1.0
 
     @classmethod
     def start(cls, groups: int) -> Hyperparameters:
@@ -112,14 +156,14 @@ class Hyperparameters:
         return cls((1.0,) * groups, 0.3, 1.0, 1e-2)
 
     def vector(self) -> Array:
-        """The logarithms (groups + 3,): what the fit moves."""
-        return np.log([*self.inverse, self.trend, self.scale, self.noise])
+        """The logarithms (groups + 4,): what the fit moves."""
+        return np.log([*self.inverse, self.trend, self.scale, self.noise, self.derivatives])
 
     @classmethod
     def of_vector(cls, logs: Array) -> Hyperparameters:
         """The inverse of `vector`."""
-        *inverse, trend, scale, noise = np.exp(logs).tolist()
-        return cls(tuple(inverse), trend, scale, noise)
+        *inverse, trend, scale, noise, derivatives = np.exp(logs).tolist()
+        return cls(tuple(inverse), trend, scale, noise, derivatives)
 
 
 @dataclass(frozen=True)
@@ -129,51 +173,96 @@ class Prior:
     Inverse squared length-scales s: -`length` (s + 1/s), which favours length-scales near 1 and allows short ones.
     Trend: Gamma(1.1, `1 / trend`). Output scale: Gamma(2, 1). Noise: Gamma(1.1, `1 / noise`): small unless the results
     say otherwise. These are the priors of Optuna's Gaussian process (version 5), which did best among those compared in
-    `benchmarks/quality`.
+    `benchmarks/quality`. Noise of derivatives: Gamma(1.1, `1 / derivatives`), so wide that gradients of the wrong sign
+    are believed to be noise.
     """
 
     length: float = 0.1
     trend: float = 1.0
     noise: float = 30.0
+    derivatives: float = 0.1
 
     def density(self, logs: Array) -> tuple[float, Array]:
-        """The log density (up to a constant), and its gradient with respect to the logarithms (groups + 3,)."""
-        inverse = np.exp(logs[:-3])
-        power = np.array([0.1, 1.0, 0.1])
-        rest = np.array([self.trend, 1.0, self.noise]) * np.exp(logs[-3:])
-        density = -self.length * float(np.sum(inverse + 1.0 / inverse)) + float(power @ logs[-3:] - rest.sum())
+        """The log density (up to a constant), and its gradient with respect to the logarithms (groups + 4,)."""
+        inverse = np.exp(logs[:-4])
+        power = np.array([0.1, 1.0, 0.1, 0.1])
+        rest = np.array([self.trend, 1.0, self.noise, self.derivatives]) * np.exp(logs[-4:])
+        density = -self.length * float(np.sum(inverse + 1.0 / inverse)) + float(power @ logs[-4:] - rest.sum())
         return density, np.concatenate([-self.length * (inverse - 1.0 / inverse), power - rest])
 
 
 def evidence(logs: Array, data: Data, prior: Prior | None = None) -> tuple[float, Array]:
     """The log marginal likelihood (equation 5.8) plus the log prior, and its gradient (equation 5.9), at logarithms of
-    hyperparameters (groups + 3,). -inf where the matrix is not positive definite.
-
-    The gradient needs products of matrices only: sum_ij M_ij (z_ig - z_jg)² = 2 (M 1)ᵀ z_g² - 2 z_gᵀ M z_g.
+    hyperparameters (groups + 4,). -inf where the matrix is not positive definite.
     """
-    values = np.exp(logs)
-    groups, inverse, (trend, scale, noise) = data.columns.groups, values[:-3], values[-3:]
-    value, slope = with_slope(squared_distances(*[data.z * np.sqrt(inverse)[groups]] * 2))
-    features = data.columns.features(data.z)
-    together = features @ features.T
-    matrix = scale * value + trend * together
-    matrix.flat[:: len(data.y) + 1] += noise / data.counts + data.variances + FLOOR
-    factor, failed = dpotrf(matrix, lower=1)
-    if failed:
+    solved = Solved.of(data, Hyperparameters.of_vector(logs))
+    if solved is None:
         return -np.inf, np.zeros_like(logs)
-    solved, weights = _inverse_and_weights(factor, data.y)
-    likelihood = -0.5 * float(data.y @ weights) - float(np.sum(np.log(np.diag(factor))))
-    gap = np.outer(weights, weights) - solved
-    by_column = _by_column(gap * slope, data.z) * (scale * inverse[groups])
-    gradient = np.empty_like(logs)
-    gradient[:-3] = np.bincount(groups, by_column, minlength=len(inverse))
-    gradient[-3] = 0.5 * trend * float(np.sum(gap * together))
-    gradient[-2] = 0.5 * scale * float(np.sum(gap * value))
-    gradient[-1] = 0.5 * noise * float(np.sum(np.diag(gap) / data.counts))
     if prior is None:
-        return likelihood, gradient
+        return solved.likelihood, solved.by_logs()
     density, pull = prior.density(logs)
-    return likelihood + density, gradient + pull
+    return solved.likelihood + density, solved.by_logs() + pull
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The log marginal likelihood of data, and what its derivatives are made of.
+
+    `gap` (n, n) is what stands beside the derivative of the covariance in equation 5.9: the outer product of the
+    weights, less the inverse.
+    """
+
+    data: Data
+    hyper: Hyperparameters
+    likelihood: float
+    gap: Array
+    kernel: Joint
+    features: Array
+
+    @classmethod
+    def of(cls, data: Data, hyper: Hyperparameters) -> Solved | None:
+        """None where the covariance is not positive definite."""
+        widths, features = _widths(data, hyper), data.features()
+        kernel = joint(data.z * widths, data.along, widths)
+        matrix = hyper.scale * kernel.value + hyper.trend * (features @ features.T)
+        matrix.flat[:: len(data.y) + 1] += data.noises(hyper)
+        factor, failed = dpotrf(matrix, lower=1)
+        if failed:
+            return None
+        inverse, weights = _inverse_and_weights(factor, data.y)
+        likelihood = -0.5 * float(data.y @ weights) - float(np.sum(np.log(np.diag(factor))))
+        return cls(data, hyper, likelihood, np.outer(weights, weights) - inverse, kernel, features)
+
+    def by_logs(self) -> Array:
+        """The gradient by the logarithms of the hyperparameters (groups + 4,).
+
+        It needs products of matrices only: sum_ij M_ij (z_ig - z_jg)² = 2 (M 1)ᵀ z_g² - 2 z_gᵀ M z_g.
+        """
+        data, hyper, gap = self.data, self.hyper, self.gap
+        by_column = _by_column(gap * self.kernel.slope, data.z) * _widths(data, hyper) ** 2
+        by_column += self.kernel.by_width(gap, len(by_column))
+        gradient = np.empty(data.columns.count + 4)
+        gradient[:-4] = hyper.scale * np.bincount(data.columns.groups, by_column, minlength=data.columns.count)
+        gradient[-4] = 0.5 * hyper.trend * float(np.sum((gap @ self.features) * self.features))
+        gradient[-3] = 0.5 * hyper.scale * float(np.sum(gap * self.kernel.value))
+        gradient[-2:] = 0.5 * _by_noise(np.diag(gap) / data.counts, data, hyper)
+        return gradient
+
+    def by_points(self) -> Array:
+        """The gradient by the points (n, p) of data without derivatives."""
+        z, columns, pull = self.data.z, self.data.columns, self.gap * self.kernel.slope
+        found: Array = pull.sum(1)[:, None] * z - pull @ z
+        found *= 2.0 * self.hyper.scale * _widths(self.data, self.hyper) ** 2
+        trend, (lines, parabolas) = self.hyper.trend * (self.gap @ self.features), columns.slopes(z)
+        found += trend[:, : z.shape[1]] * lines
+        found[:, columns.numbers] += trend[:, z.shape[1] :] * parabolas
+        return found
+
+
+def _by_noise(shares: Array, data: Data, hyper: Hyperparameters) -> Array:
+    """The sums of `shares` (n,) over the values and over the derivatives, times the variances of their noises."""
+    derived = 0.0 if data.along is None else float(shares[data.along >= 0].sum())
+    return np.array([hyper.noise * (float(shares.sum()) - derived), hyper.derivatives * derived])
 
 
 def _inverse_and_weights(factor: Array, y: Array) -> tuple[Array, Array]:
@@ -190,14 +279,13 @@ def _by_column(matrix: Array, z: Array) -> Array:
     return found
 
 
-_BOUNDS = ((-8.0, 10.0), (-12.0, 6.0), (-8.0, 6.0), (np.log(1e-7), 3.0))
-"""Of the logarithms: inverse squared length-scales, trend, output scale, noise."""
+BOUNDS = ((-8.0, 10.0), (-12.0, 6.0), (-8.0, 6.0), (np.log(1e-7), 3.0), (np.log(1e-7), 8.0))
+"""Of the logarithms: inverse squared length-scales, trend, output scale, noise, noise of derivatives."""
 
 
 def fit(data: Data, start: Hyperparameters, *, prior: Prior | None = None, steps: int = 60) -> Hyperparameters:
     """The hyperparameters of the highest posterior density that L-BFGS-B finds from `start`."""
-    belief = prior or Prior()
-    bounds = [_BOUNDS[0]] * len(start.inverse) + [*_BOUNDS[1:]]
+    belief, bounds = prior or Prior(), [BOUNDS[0]] * len(start.inverse) + [*BOUNDS[1:]]
 
     def negative(logs: Array) -> tuple[float, Array]:
         value, gradient = evidence(logs, data, belief)
@@ -206,6 +294,28 @@ def fit(data: Data, start: Hyperparameters, *, prior: Prior | None = None, steps
     options = {"maxiter": steps, "ftol": 1e-6, "gtol": 1e-2}
     found = minimize(negative, start.vector(), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return Hyperparameters.of_vector(found.x)
+
+
+_DOUBT = math.log(20.0)
+"""How much likelier the values have to be without the derivatives for these to be dropped: strong evidence."""
+
+
+def fit_believed(data: Data, start: Hyperparameters) -> tuple[Data, Hyperparameters]:
+    """The data that a model should hold, and its hyperparameters: without the derivatives where these are wrong.
+
+    Derivatives outnumber values, so that the evidence of both would rather call the values noise than the derivatives.
+    Values are what counts: derivatives stay if p(values | derivatives) is no less than p(values) / 20.
+    """
+    values = data.values()
+    alone = fit(values, start)
+    if data.along is None:
+        return data, alone
+    hyper = fit(data, alone)
+    derivatives = data.part(np.flatnonzero(data.along >= 0))
+    given = evidence(hyper.vector(), data)[0] - evidence(hyper.vector(), derivatives)[0]
+    if given < evidence(alone.vector(), values)[0] - _DOUBT:
+        return values, alone
+    return data, hyper
 
 
 @dataclass(frozen=True)
@@ -226,11 +336,10 @@ class Posterior:
     @classmethod
     def of(cls, data: Data, hyper: Hyperparameters) -> Posterior:
         """The posterior; jitter is raised until the matrix is positive definite."""
-        scaled, features = data.z * _widths(data, hyper), data.columns.features(data.z)
-        root = _inverse_factor(
-            hyper.scale * correlation(squared_distances(scaled, scaled)) + hyper.trend * (features @ features.T),
-            hyper.noise / data.counts + data.variances + FLOOR,
-        )
+        widths, features = _widths(data, hyper), data.features()
+        scaled = data.z * widths
+        covariance = hyper.scale * joint(scaled, data.along, widths).value + hyper.trend * (features @ features.T)
+        root = _inverse_factor(covariance, data.noises(hyper))
         return cls(data, hyper, scaled, features, root, (root.T @ (root @ data.y.T)).T)
 
     def predict(self, z: Array) -> tuple[Array, Array]:
@@ -242,8 +351,8 @@ class Posterior:
 
     def _shared(self, z: Array) -> tuple[Array, Array]:
         """The prior covariance (m, n) of new points (m, p) with the data, and their variance (m,)."""
-        features = self.data.columns.features(z)
-        near = correlation(squared_distances(z * _widths(self.data, self.hyper), self.scaled))
+        features, widths = self.data.columns.features(z), _widths(self.data, self.hyper)
+        near = across(z * widths, self.scaled, self.data.along, widths)
         alone = self.hyper.scale + self.hyper.trend * np.einsum("ij,ij->i", features, features)
         return self.hyper.scale * near + self.hyper.trend * (features @ self.features.T), alone
 
@@ -251,11 +360,10 @@ class Posterior:
         """Mean (s,), variance, and their gradients (s, p) and (p,) at one point (p,)."""
         columns, hyper = self.data.columns, self.hyper
         widths = _widths(self.data, hyper)
-        away = point * widths - self.scaled
-        value, slope = with_slope(np.einsum("ij,ij->i", away, away))
+        value, towards = toward(point * widths - self.scaled, self.data.along, widths)
         lines, parabolas = columns.slopes(point)
         feature = columns.features(point[None])[0]
-        towards = (2.0 * hyper.scale) * slope[:, None] * away * widths
+        towards *= hyper.scale
         towards += hyper.trend * self.features[:, : len(point)] * lines
         towards[:, columns.numbers] += hyper.trend * self.features[:, len(point) :] * parabolas
         own = 2.0 * hyper.trend * feature[: len(point)] * lines
@@ -304,6 +412,7 @@ def _with_alternatives(data: Data, z: Array, y: Array) -> Data:
         y=np.hstack([known, y]),
         variances=np.concatenate([data.variances, np.zeros(len(z))]),
         counts=np.concatenate([data.counts, np.ones(len(z))]),
+        along=None if data.along is None else np.concatenate([data.along, np.full(len(z), -1)]),
     )
 
 

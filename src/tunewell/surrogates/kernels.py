@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Groups: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
 
 _ROOT = 5.0**0.5
 
@@ -48,3 +49,14 @@ def with_slope(distances: Array) -> tuple[Array, Array]:
     value = slope + (5.0 / 3.0) * distances * falling
     slope *= -5.0 / 6.0
     return value, slope
+
+
+def bends(distances: Array) -> tuple[Array, Array]:
+    """The second and the third derivative of `correlation` with respect to the squared distance: 25/12 exp(-sqrt(5) r)
+    and -125/24 exp(-sqrt(5) r) / (sqrt(5) r).
+
+    The third is not finite at 0; it is 0 there, for it only ever stands before products that vanish faster.
+    """
+    far = _ROOT * np.sqrt(distances)
+    second = (25.0 / 12.0) * np.exp(-far)
+    return second, np.divide(-2.5 * second, far, out=np.zeros_like(far), where=far > 0.0)

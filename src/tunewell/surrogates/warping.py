@@ -96,3 +96,25 @@ WARPS: Mapping[str, Callable[[Array], Array]] = {
     "yeo-johnson": yeo_johnson,
 }
 """By name."""
+
+
+_SMOOTH = {"none": 1.0, "half-rank": 0.5, "normal": 0.0, "yeo-johnson": 1.0}
+"""The share of the losses, from the best on, that each warp does not turn into ranks."""
+
+
+def steepness(name: str, losses: Array, values: Array) -> Array:
+    """The derivative (n,) of a warp, from losses (n,) to values (n,), at the losses; NaN where it has none.
+
+    Ranks say nothing of how fast a loss grows, so that there is none where they are taken. Elsewhere it is that of the
+    monotone interpolation of F. N. Fritsch and J. Butland (SIAM J. Sci. Stat. Comput. 5, 1984), the harmonic mean of
+    the slopes of the two secants: exact where the warp is affine.
+    """
+    found = np.full(len(losses), np.nan)
+    with np.errstate(all="ignore"):  # differences of the largest and of the smallest numbers
+        smooth = losses <= np.quantile(losses, _SMOOTH[name])
+        places, first, back = np.unique(losses[smooth], return_index=True, return_inverse=True)
+        if len(places) > 1:
+            secants = np.diff(values[smooth][first]) / np.diff(places)
+            before, after = np.append(secants[0], secants), np.append(secants, secants[-1])
+            found[smooth] = (2.0 * before * after / (before + after))[back]
+    return np.where(np.isfinite(found), found, np.nan)
