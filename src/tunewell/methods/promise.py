@@ -1,8 +1,8 @@
 """What the models of `Bayes` promise at any point of a space.
 
 The acquisition is the log expected improvement, of the hypervolume where there are several goals, plus, for everything
-that can go wrong, the log probability that it does not: failures, and measured constraints (`tunewell.methods.terms` and
-`tunewell.methods.front`).
+that can go wrong, the log probability that it does not: failures, and measured constraints (see
+`tunewell.methods.terms` and `tunewell.methods.front`).
 """
 
 from __future__ import annotations
