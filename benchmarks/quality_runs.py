@@ -147,13 +147,14 @@ class Program:
         record = Recorder(task(name), seed, trials)
         parameters = [told(parameter) for parameter in record.task.problem.params]
         bad = 2 * record.task.median - record.task.best
-        message = self._say({"parameters": parameters, "seed": seed, "trials": trials, "bad": bad})
+        message = self.say({"parameters": parameters, "seed": seed, "trials": trials, "bad": bad})
         while "end" not in message:
             seen = record(message["config"], message["cpu"])
-            message = self._say({"loss": seen if math.isfinite(seen) else None})
+            message = self.say({"loss": seen if math.isfinite(seen) else None})
         return record.trace
 
-    def _say(self, message: Mapping[str, Any]) -> Any:
+    def say(self, message: Mapping[str, Any]) -> Any:
+        """Tell the program something, and hear its answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message, default=_plain) + "\n")
         self._process.stdin.flush()

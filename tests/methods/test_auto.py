@@ -54,10 +54,10 @@ def test_it_chooses_by_what_the_log_says(study, choice):
     assert propose(Auto(), study) is not None
 
 
-def test_several_objectives_get_an_even_covering():
+def test_several_objectives_get_a_model_of_each():
     study = new_study(LINE)
     study.commit(Act("change", {"goals": [{"metric": "loss"}, {"metric": "size"}]}))
-    assert Auto().why(study) == "Sobol, since there are several objectives"
+    assert Auto().why(study) == "Bayes, since the study has several objectives"
     assert propose(Auto(), study) is not None
 
 

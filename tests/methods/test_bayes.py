@@ -3,13 +3,15 @@
 import itertools
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
 import tunewell as tw
-from tunewell.contract.methods import MethodContract, Player, new_study, propose
-from tunewell.errors import StudyError
-from tunewell.study import Result, canonical
+from tunewell.contract.methods import MethodContract, Player, bowl, new_study, propose
+from tunewell.errors import StudyError, Unsupported
+from tunewell.study import Act, Result, canonical
+from tunewell.surrogates.hypervolume import hypervolume
 
 PLANE = {"x": tw.Float(0.0, 1.0), "y": tw.Float(0.0, 1.0)}
 
@@ -17,6 +19,30 @@ PLANE = {"x": tw.Float(0.0, 1.0), "y": tw.Float(0.0, 1.0)}
 class TestBayes(MethodContract):
     method = tw.Bayes()
     trials = 12
+
+
+class Trade(Player):
+    """Reports a second metric, "size", which is small where the loss is not."""
+
+    def _commit(self, study, event):
+        if isinstance(event, Result) and event.status == "done":
+            units = np.nan_to_num(study.space.encode(study.jobs[event.job].config) - 0.9, nan=0.2)
+            event = msgspec.structs.replace(event, metrics={**event.metrics, "size": float(np.sum(units**2))})
+        super()._commit(study, event)
+
+
+class TestBayesOfTwoGoals(MethodContract):
+    method = tw.Bayes()
+    trials = 11
+
+    def new_study(self, space):
+        study = super().new_study(space)
+        study.commit(Act("change", {"goals": [{"metric": "loss"}, {"metric": "size"}]}))
+        return study
+
+    def player(self, space, workers=1, failures=0.0, told=None):
+        told = told or self.check_length
+        return Trade(self.method, bowl(space), workers=workers, failures=failures, told=told)
 
 
 class TestBayesWithOtherSettings(MethodContract):
@@ -191,6 +217,75 @@ def spending(trials, limits=None):
 
 def test_a_budget_of_cost_is_spent_on_more_trials():
     assert np.mean(spending(20, tw.Limits(cost=10_000))[5:]) < np.mean(spending(20)[5:]) / 2
+
+
+def traded(method, space, losses, trials, **more):
+    """A study of several goals; `losses` says what a config costs."""
+    names = list(losses(dict.fromkeys(space, 0.5)))
+    goals = [name for name in names if name not in more.get("at_most", {})]
+    return tw.tune(
+        lambda run: losses(run.config), space, minimize=goals, method=method, trials=trials, progress=False, **more
+    )
+
+
+def two_bowls(config):
+    """The front is the line from (0.2, 0.5) to (0.8, 0.5)."""
+    x, y = config["x"], config["y"]
+    return {"left": (x - 0.2) ** 2 + (y - 0.5) ** 2, "right": (x - 0.8) ** 2 + (y - 0.5) ** 2}
+
+
+def covered(study, reference=0.4):
+    points = [[trial.metrics["left"], trial.metrics["right"]] for trial in study.trials]
+    return hypervolume(np.array(points), np.full(2, reference))
+
+
+def test_the_front_of_two_goals_is_found():
+    x = np.linspace(0, 0.6, 500)
+    whole = hypervolume(np.stack([x**2, (0.6 - x) ** 2], axis=1), np.full(2, 0.4))
+    found = covered(traded(tw.Bayes(), PLANE, two_bowls, 40, seed=0))
+    assert found > 0.95 * whole
+    assert found > covered(traded(tw.Sobol(), PLANE, two_bowls, 40, seed=0))
+
+
+def test_a_measured_constraint_is_kept_with_two_goals():
+    def losses(config):
+        return {**two_bowls(config), "memory": 10 * config["x"]}
+
+    study = traded(tw.Bayes(), PLANE, losses, 40, seed=0, at_most={"memory": 5})
+    late = [trial for trial in study.trials[15:] if trial.metrics["memory"] <= 5.1]
+    assert len(late) >= 15
+    kept = [trial.metrics["right"] for trial in study.trials if trial.metrics["memory"] <= 5]
+    assert min(kept) < 0.3**2 + 0.01
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_more_goals(count):
+    def losses(config):
+        return {f"goal{i}": (config["x"] - i / count) ** 2 + (config["y"] - (i % 2)) ** 2 for i in range(count)}
+
+    study = traded(tw.Bayes(), PLANE, losses, 14, seed=0)
+    assert len({canonical(trial.config) for trial in study.trials}) == 14
+
+
+def test_a_goal_that_is_constant_and_one_that_is_huge():
+    study = traded(tw.Bayes(), PLANE, lambda c: {"same": 1.0, "huge": 1e200 * (c["x"] - 0.3) ** 2}, 25, seed=0)
+    assert min(abs(trial.config["x"] - 0.3) for trial in study.trials) < 0.02
+
+
+def test_eight_workers_on_two_goals_ask_for_no_config_twice():
+    space = {"a": tw.Int(1, 9), "b": tw.Choice(list("pqrs")), "c": tw.Int(1, 3)}
+    study = new_study(tw.Space.of(space), trials=40)
+    study.commit(Act("change", {"goals": [{"metric": "loss"}, {"metric": "size"}]}))
+    Trade(tw.Bayes(), lambda config, step: float(config["a"]), workers=8).play(study)
+    asked = [canonical(job.config) for job in study.jobs.values()]
+    assert len(set(asked)) == len(asked) == 40
+
+
+def test_a_study_without_an_objective_is_refused():
+    study = new_study(tw.Space.of(PLANE))
+    study.commit(Act("change", {"goals": [{"metric": "loss", "at_most": 1}]}))
+    with pytest.raises(Unsupported, match="none"):
+        propose(tw.Bayes(), study)
 
 
 @pytest.mark.parametrize(

@@ -198,9 +198,15 @@ class MethodContract:
         """An opened study on the space."""
         return new_study(space, seed=11, steps=self.steps, trials=self.trials)
 
-    def player(self, space: Space, workers: int = 1, failures: float = 0.0) -> Player:
+    def player(
+        self,
+        space: Space,
+        workers: int = 1,
+        failures: float = 0.0,
+        told: Callable[[Study], None] | None = None,
+    ) -> Player:
         """A player of the method under test."""
-        return Player(self.method, bowl(space), workers=workers, failures=failures, told=self.check_length)
+        return Player(self.method, bowl(space), workers=workers, failures=failures, told=told or self.check_length)
 
     def check_length(self, study: Study) -> None:
         """A method that continues its jobs for ever would never end."""
@@ -262,7 +268,7 @@ class MethodContract:
             assert propose(self.method, study) == first
             assert remembered(study) == before
 
-        Player(self.method, bowl(space), workers=3, told=check).play(self.new_study(space))
+        self.player(space, 3, told=check).play(self.new_study(space))
 
     def test_stays_ended(self, space: Space) -> None:
         study = self.player(space, 8).play(self.new_study(space))

@@ -25,8 +25,8 @@ _CROWD = 32
 class Auto:
     """Chooses among the methods, by what the log says now: `why` tells which and for what reason. Never ends.
 
-    `Bayes` for one objective; `TPE` in a study of more than 500 results, in a space of more than 60 coordinates, or
-    beside more than 32 pending jobs; Sobol's sequence for several objectives, from which nothing here learns yet.
+    `Bayes`; for one objective `TPE` in a study of more than 500 results, in a space of more than 60 coordinates, or
+    beside more than 32 pending jobs; Sobol's sequence where there is no objective.
     """
 
     reference: ClassVar[str] = Bayes.reference
@@ -42,8 +42,10 @@ class Auto:
 
 
 def _chosen(study: Study) -> tuple[Method, str]:
-    if len(study.objectives) != 1:
-        return Sobol(), "there are several objectives"
+    if not study.objectives:
+        return Sobol(), "there is no objective"
+    if len(study.objectives) > 1:
+        return Bayes(), "the study has several objectives"
     if len(study.space.paths) > _WIDE:
         return TPE(), f"the space has {len(study.space.paths)} coordinates"
     if len(study.root.results) > _LONG:

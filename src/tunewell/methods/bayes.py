@@ -4,6 +4,8 @@ J. Snoek, H. Larochelle, R. P. Adams: Practical Bayesian optimization of machine
 arXiv:1206.2944.
 S. Ament et al.: Unexpected improvements to expected improvement for Bayesian optimization. NeurIPS 2023.
 arXiv:2310.20708.
+S. Daulton, M. Balandat, E. Bakshy: Differentiable expected hypervolume improvement for parallel multi-objective
+Bayesian optimization. NeurIPS 2020. arXiv:2006.05078.
 """
 
 from __future__ import annotations
@@ -48,10 +50,16 @@ class Bayes:
     gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
     warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
     share `share` of the proposals are those of `TPE`, so that no single model can fail. At most `limit` results enter a
-    model. Of several goals, the hypervolume of their front is what improves. Where the budget counts cost or seconds,
+    model. Where the budget counts cost or seconds,
     cheaper trials count for more, the more of it is left (Lee et al., arXiv:2003.10870).
 
-    Raises Unsupported for a study without an objective. Reference: Snoek, Larochelle and Adams, NeurIPS 2012.
+    Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
+    front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
+    the improvement of a random mixture of the objectives. Pending jobs then enter by their expected results, and the
+    share is Sobol's.
+
+    Raises Unsupported where there is no objective. Reference: Snoek, Larochelle and Adams, NeurIPS 2012; Daulton,
+    Balandat and Bakshy, NeurIPS 2020, for several objectives.
     """
 
     start: int | None = None
@@ -68,6 +76,14 @@ class Bayes:
   booktitle={Advances in Neural Information Processing Systems},
   volume={25},
   year={2012}
+}
+
+@inproceedings{daulton2020differentiable,
+  title={Differentiable expected hypervolume improvement for parallel multi-objective {Bayesian} optimization},
+  author={Daulton, Samuel and Balandat, Maximilian and Bakshy, Eytan},
+  booktitle={Advances in Neural Information Processing Systems},
+  volume={33},
+  year={2020}
 }"""
 
     def __post_init__(self) -> None:

@@ -60,12 +60,12 @@ class HypervolumeImprovement:
 
 
 def reference_of(values: Array) -> Array:
-    """The reference point (k,) for values (n, k): the worst of the front, and a tenth of its range beyond; where the
-    front is all but one point, a tenth of a standard deviation.
+    """The reference point (k,) for values (n, k): the worst of the front and a tenth of its range beyond, as Ishibuchi
+    et al. have it for two goals; at least the median of all, so that a short front may grow at its ends.
     """
     front = values[non_dominated(values)]
-    reference: Array = front.max(0) + 0.1 * np.maximum(np.ptp(front, axis=0), values.std(0) + 1e-9)
-    return reference
+    reference: Array = np.maximum(front.max(0) + 0.1 * np.ptp(front, axis=0), np.median(values, axis=0))
+    return reference + 1e-6
 
 
 def best_first(values: Array, allowed: Flags) -> Groups:
