@@ -173,9 +173,9 @@ class Prior:
     Inverse squared length-scales s: -`length` (s + 1/s), which favours length-scales near 1 and allows short ones.
     Trend: Gamma(1.1, `1 / trend`). Output scale: Gamma(2, 1). Noise: Gamma(1.1, `1 / noise`): small unless the results
     say otherwise. These are the priors of Optuna's Gaussian process (version 5), which did best among those compared in
-    `benchmarks/quality`, but for the noise: with 30 there, much of it was taken for structure in the first 30 trials
-    (a regret of 0.41 after 20 trials with noise of half the spread, and 0.30 with 10). Noise of derivatives: Gamma(1.1, `1 / derivatives`), so wide that gradients of the wrong sign
-    are believed to be noise.
+    `benchmarks/quality`, but for the noise, 30 there: with that, noise of half the spread was taken for structure in
+    the first trials (a regret of 0.41 after 20, and 0.30 with 10). Noise of derivatives: Gamma(1.1, `1 / derivatives`),
+    so wide that gradients of the wrong sign are believed to be noise.
     """
 
     length: float = 0.1
