@@ -27,6 +27,9 @@ from tunewell.study import Event, Job, Result, Study
 
 RANDOM = Random()
 
+_FIRST = 4.5
+"""Full runs' worth of steps after which a first result at the last step is due; the half to five is for what runs."""
+
 
 @dataclass(frozen=True)
 class Halving:
@@ -255,12 +258,14 @@ def _begun() -> Callable[[Event], Iterator[Event]]:
 
 
 class Race(msgspec.Struct):
-    """A bracket: its `rungs`, the lowest first, and how many configs each has room for; no `widths`: asynchronous."""
+    """A bracket: its `rungs`, the lowest first, and how many configs each has room for; no `widths`: asynchronous.
+    `spent` are the steps of all its jobs."""
 
     rungs: list[Rung]
     widths: list[int]
     eta: int
     early: bool
+    spent: int = 0
 
     def turn(self, full: bool = False) -> Turn | None:
         """What to run now; None where it has to wait, or has ended. With `full` no config begins any more."""
@@ -271,20 +276,22 @@ class Race(msgspec.Struct):
     def _alone(self, full: bool) -> Turn | None:
         """The highest rung first (Li et al. 2020, algorithm 2)."""
         for place in range(len(self.rungs) - 1, 0, -1):
-            parent = self._rising(place - 1)
-            if parent is not None:
-                return Turn(place, self.rungs[place].until, parent)
+            rung = self.rungs[place - 1]
+            if not rung.is_trusted or rung.is_due(self.eta) or self._leads(place - 1):
+                parent = rung.next_probe() if rung.is_trusted else rung.best()
+                if parent is not None:
+                    return Turn(place, self.rungs[place].until, parent)
         return None if full else Turn(0, self.rungs[0].until, None)
 
-    def _rising(self, place: int) -> int | None:
-        """Who goes on from a rung."""
-        rung = self.rungs[place]
-        if not rung.is_trusted:
-            return rung.best()
-        if rung.risen - rung.passed < (rung.ended - rung.passed) // self.eta:
-            return rung.probes[0] if rung.probes else rung.best()
-        leads = self.early and place > 0 and not self.rungs[place + 1].alive
-        return rung.best() if leads else None
+    def _leads(self, place: int) -> bool:
+        """Whether the best of a rung goes on at once: nothing is above it, and it is high time, since what all workers
+        do until it has arrived at the last step is the rest of five full runs, or nearly.
+        """
+        if not self.early or place == 0 or self.rungs[place + 1].alive:
+            return False
+        last = self.rungs[-1].until
+        running = 1 + sum(rung.asked - rung.ended for rung in self.rungs)
+        return self.spent + running * (last - self.rungs[place].until) >= _FIRST * last
 
     def is_lowest_trusted(self, place: int) -> bool:
         """Whether the rung of that number is the lowest that is trusted."""
@@ -353,8 +360,9 @@ class Standing(msgspec.Struct):
         found, below = self._at(job), self._at(study.jobs[job.parent]) if job.parent is not None else None
         if found is not None:
             found[0].rungs[found[1]].ask()
+            found[0].spent += study.reserved(job)
         if below is not None and job.parent is not None:
-            below[0].rungs[below[1]].leave(job.parent)
+            below[0].rungs[below[1]].leave(job.parent, self.eta)
 
     def _end(self, result: Result, study: Study) -> None:
         job = study.jobs[result.job]

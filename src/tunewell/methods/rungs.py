@@ -103,7 +103,7 @@ class Rung(msgspec.Struct):
 
     `asked` and `ended` count jobs, failed ones too; `alive` those that have not failed. `waiting` is a heap of
     (violates a constraint, loss, job) of those that were done and may have `left` for the next rung since; `risen`
-    counts who left, `passed` those of them who left while the rung was not trusted. `probes` are the waiting jobs that
+    counts who left, `passed` those of them who left beyond the share of the rung. `probes` are the waiting jobs that
     shall go on whatever their rank, and `pairs` the losses of such jobs here and on the next rung: a fair sample.
     """
 
@@ -149,6 +149,10 @@ class Rung(msgspec.Struct):
         """The best job that waits; ties to the lower id."""
         return self.waiting[0][-1] if self.waiting else None
 
+    def next_probe(self) -> int | None:
+        """The oldest probe that waits, or else the best job."""
+        return self.probes[0] if self.probes else self.best()
+
     def ask(self) -> None:
         """A job is asked for."""
         self.asked += 1
@@ -169,10 +173,14 @@ class Rung(msgspec.Struct):
             self.probes.append(job)
         return chosen
 
-    def leave(self, job: int) -> None:
+    def is_due(self, eta: int) -> bool:
+        """Whether the share of the rung, ⌊n/η⌋, is larger than the number of those who left on its account."""
+        return self.risen - self.passed < (self.ended - self.passed) // eta
+
+    def leave(self, job: int, eta: int) -> None:
         """A job goes on to the next rung."""
+        self.passed += not (self.is_trusted and self.is_due(eta))
         self.risen += 1
-        self.passed += not self.is_trusted
         self.left.add(job)
         if job in self.probes:
             self.probes.remove(job)
