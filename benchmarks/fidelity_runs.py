@@ -6,9 +6,12 @@ epochs, summed over workers: 0 is the best value known, 1 the median of random c
 such result yet.
 """
 
+import itertools
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +19,7 @@ import numpy as np
 
 import tunewell as tw
 from benchmarks.tasks import Task, data_folder, task
-from tunewell.methods.rungs import rank_correlation
+from tunewell.methods.rungs import rank_correlation, rungs
 
 EPOCHS = 52
 BUDGETS = (5, 10, 20)
@@ -109,3 +112,60 @@ def correlations(name: str, epochs: Sequence[int], configs: int, seed: int = 0) 
     drawn = [space.sample(rng) for _ in range(configs)]
     full = [loss_of(name, config, EPOCHS) for config in drawn]
     return [rank_correlation([(loss_of(name, c, e), f) for c, f in zip(drawn, full, strict=True)]) for e in epochs]
+
+
+# --- what others do --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlainASHA:
+    """Li et al. 2020, algorithm 2, to the letter: whoever is among the best ⌊n/η⌋ of a rung goes on, with all the
+    promotions that this allows as the best change. One rung after the other is sorted at each proposal.
+    """
+
+    minimum: int = 1
+    eta: int = 3
+
+    def propose(self, study: tw.Study, rng: np.random.Generator) -> tw.Job | None:
+        """A promotion from the highest rung that has one, or else a random config."""
+        steps = rungs(study.steps.maximum, self.eta, self.minimum)
+        gone = {job.parent for job in study.jobs.values()}
+        for low, high in reversed(list(itertools.pairwise(steps))):
+            ended = sorted((study.loss(job), job) for job in study.results if study.jobs[job].until == low)
+            for loss, job in ended[: len(ended) // self.eta]:
+                if job not in gone and math.isfinite(loss):
+                    return tw.Job(study.jobs[job].config, high, parent=job)
+        return tw.Job(study.space.sample(rng), steps[0])
+
+
+# --- many workers ----------------------------------------------------------------------------------------------------
+
+
+def crowd(method: tw.Method, workers: int, horizon: float) -> tuple[float, float, int]:
+    """The share of their time that workers have trained, for `horizon` mean durations of a job, the seconds that a job
+    took the loop, and the jobs. A step takes 10 seconds, more or less by config.
+    """
+    mean = 24.5  # of the jobs of ASHA, from rungs of 1, 3, 9, 27 and 81 steps
+    used: list[tuple[float, int]] = []
+    executor = tw.Simulated(workers, duration=_seconds, charge_proposals=True)
+
+    def train(run: tw.Run) -> None:
+        run.report(run.until, loss=abs(run.config["x"] - 0.3) + run.config["y"] / run.until)
+
+    def stop(study: Any, event: Any) -> None:
+        if isinstance(event, tw.Result) and executor.now >= horizon * mean and not used:
+            running = sum(end - executor.now for end, *_ in executor._running)
+            used.append(((executor.busy - running) / (workers * executor.now), len(study.jobs)))
+            study.change(limits=tw.Limits(trials=0, steps=0))
+
+    space = {"x": tw.Float(0.0, 1.0), "y": tw.Float(0.0, 1.0)}
+    began = time.perf_counter()
+    tw.tune(
+        train, space, minimize="loss", steps=81, limits=tw.Limits(trials=10**9), method=method, executor=executor,
+        seed=0, callbacks=[stop], progress=False,
+    )  # fmt: skip
+    return used[0][0], (time.perf_counter() - began) / used[0][1], used[0][1]
+
+
+def _seconds(config: Mapping[str, Any], steps: int) -> float:
+    return 10.0 * steps * (0.5 + float(config["y"]))

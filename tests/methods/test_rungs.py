@@ -97,7 +97,7 @@ def test_the_best_that_waits_is_found_in_any_order_of_leaving(moves):
     for job, (loss, leaves) in enumerate(moves):
         if leaves and waiting:
             gone = waiting.pop(loss % len(waiting))
-            rung.leave(gone[-1])
+            rung.leave(gone[-1], 3)
         else:
             waiting.append((False, float(loss), job))
             rung.ask()
