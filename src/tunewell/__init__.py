@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.grid import Grid
+    from tunewell.methods.halving import ASHA, Halving, Hyperband
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
     from tunewell.methods.tpe import TPE
@@ -82,6 +83,7 @@ _HOMES = {
     "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.grid": "Grid",
+    "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
     "tunewell.methods.tpe": "TPE",
@@ -97,6 +99,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the others
+    "ASHA",
     "Act",
     "Auto",
     "Bayes",
@@ -110,6 +113,8 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Goal",
     "Grid",
     "Halton",
+    "Halving",
+    "Hyperband",
     "Inline",
     "Int",
     "Job",

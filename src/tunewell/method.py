@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -81,9 +82,9 @@ def from_json(data: Any) -> Method:
     kind = load("tunewell.methods", data["method"])
     settings = {key: _settled(value) for key, value in data.items() if key != "method"}
     _check_names(kind, settings)
-    for field in dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ():
-        if "Method" in str(field.type) and isinstance(settings.get(field.name), str):
-            settings[field.name] = from_json(settings[field.name])  # a bare name stands for its defaults
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if "Method" in str(parameter.annotation) and isinstance(settings.get(name), str):
+            settings[name] = from_json(settings[name])  # a bare name stands for its defaults
     method: Method = kind(**settings)
     return method
 
@@ -94,8 +95,13 @@ def _settled(value: Any) -> Any:
     return tuple(_settled(item) for item in value) if isinstance(value, tuple | list) else value
 
 
+def setting_names(kind: Any) -> list[str]:
+    """The names of the settings of what stands under an entry point: a class, or a function that returns a method."""
+    return list(inspect.signature(kind).parameters)
+
+
 def _check_names(kind: Any, settings: Mapping[str, Any]) -> None:
-    known = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    known = setting_names(kind)
     for name in settings:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)

@@ -26,7 +26,6 @@ Reading a file checks all of it and runs nothing: a `FileError` names the file, 
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import re
@@ -43,7 +42,7 @@ from tunewell.errors import FileError, ObjectiveError, SpaceError, TunewellError
 from tunewell.executors import command as commands
 from tunewell.lines import Keys, lines_of
 from tunewell.live import goals_of
-from tunewell.method import from_json, load
+from tunewell.method import from_json, load, setting_names
 from tunewell.space import Space
 from tunewell.space.values import nearest_hint
 from tunewell.study import Goal, Limits, Steps
@@ -312,8 +311,7 @@ def _check_method(source: Source, data: str | dict[str, Any], at: Keys) -> None:
 
 def _check_settings(source: Source, kind: Any, settings: Mapping[str, Any], at: Keys) -> None:
     """The names and types of a method's settings, which a dataclass takes on trust."""
-    names = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
-    source.check_keys(settings, names, at)
+    source.check_keys(settings, setting_names(kind), at)
     hints = typing.get_type_hints(kind)
     for key, value in settings.items():
         _check_inner(source, value, (*at, key))

@@ -4,6 +4,8 @@
     plan.py          what methods share that ask for numbered points, one after the other
     quasirandom.py   Sobol, Halton, LatinHypercube
     grid.py          Grid
+    rungs.py         the rungs of successive halving: steps, tables, who stands where
+    halving.py       Halving: successive halving, ASHA, Hyperband
     narrowing.py     which part of a space the evidence leaves
     compose.py       Take, Then
     unique.py        Unique: no config twice

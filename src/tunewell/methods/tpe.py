@@ -271,15 +271,33 @@ class Known(msgspec.Struct):
         good = [row for *_, row in level.ranked[:count]]
         rest = set(good)
         recent = level.order[-settings.history - count :]
-        bad = [row for row in recent if row not in rest][-settings.history :]
+        bad = [row for row in recent if row not in rest]
+        bad = (self._left_behind(settings) + bad)[-settings.history :]
         return good, bad + self.failed[-settings.history :] + list(self.pending.values())
 
-    def level(self, enough: int) -> Level:
-        """The results at the largest `until` of which enough are known; else where most are."""
+    def _left_behind(self, settings: TPE) -> list[int]:
+        """The rows in the worse half of each level below that have no result at the level that counts. Who goes on is
+        chosen among the better ones, so that its results alone would say that what is near to the best is bad.
+        """
+        until = self.until(settings.start)
+        reached = self.level(settings.start).losses
+        worse: dict[int, None] = {}
+        for lower, level in self.levels.items():
+            if lower < until:
+                half = max(len(level.ranked) // 2, len(level.ranked) - settings.history)
+                worse.update(dict.fromkeys(row for *_, row in level.ranked[half:]))
+        return [row for row in worse if row not in reached]
+
+    def until(self, enough: int) -> int:
+        """The largest `until` of which enough results are known; else that of most; 0 where none are."""
         filled = [until for until, level in self.levels.items() if len(level.order) >= enough]
         if filled:
-            return self.levels[max(filled)]
-        return max(self.levels.values(), key=lambda level: len(level.order), default=Level())
+            return max(filled)
+        return max(self.levels, key=lambda until: len(self.levels[until].order), default=0)
+
+    def level(self, enough: int) -> Level:
+        """The results at that `until`."""
+        return self.levels.get(self.until(enough), Level())
 
 
 def _learn(known: Known, event: Event, study: Study) -> Known:

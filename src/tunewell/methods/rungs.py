@@ -1,0 +1,194 @@
+"""The rungs of successive halving: their numbers of steps, the brackets of Hyperband, and who stands where.
+
+L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar: Hyperband: a novel bandit-based approach to
+hyperparameter optimization. JMLR 18, 2018. arXiv:1603.06560.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+Bracket = tuple[tuple[int, int], ...]
+"""(configs, steps) of each rung of a bracket, the lowest first."""
+
+MISLEADING = 0.4
+"""A rung whose rank correlation with the next one is lower is not trusted."""
+PAIRS = 12
+"""Configs that have results on both rungs before the correlation says anything."""
+
+_SMALLEST = 100
+"""Where nobody says it, the lowest rung has no less than this part of all steps."""
+_SOON, _LATER = 6, 24
+"""Every sixth config of the lowest rung that is trusted is a probe, and every 24th of the rungs above it."""
+_RECENT = 500
+"""No more pairs than these enter a correlation."""
+
+
+# --- the numbers -----------------------------------------------------------------------------------------------------
+
+
+def rungs(maximum: int, eta: int, minimum: int | None = None) -> tuple[int, ...]:
+    """The numbers of steps at which a config may stop, ascending, the last one `maximum`.
+
+    From `minimum` upwards, each `eta` times the one below; one that would come close to the maximum (within a factor
+    of the root of `eta`) is left out. Without `minimum` from the maximum downwards, to no less than a step and a
+    hundredth of the maximum.
+    """
+    if minimum is None:
+        count = _log(min(maximum, _SMALLEST), eta)
+        return tuple(dict.fromkeys(round(maximum / eta**below) for below in range(count, -1, -1)))
+    steps = [minimum * eta**place for place in range(_log(maximum / minimum, eta) + 1)]
+    return (*(step for step in steps if step * math.sqrt(eta) < maximum), maximum)
+
+
+def _log(ratio: float, eta: int) -> int:
+    """⌊log_η ratio⌋, exact where the ratio is a power."""
+    return math.floor(math.log(ratio) / math.log(eta) + 1e-9)
+
+
+def bracket(width: int, steps: Sequence[int], eta: int) -> Bracket:
+    """`width` configs on the lowest rung, ⌊n/η⌋ of the n of each rung on the next; it ends at the last of `steps`, and
+    begins on the lowest rung from which a config gets there.
+    """
+    count = min(len(steps), _log(width, eta) + 1)
+    return tuple((width // eta**place, until) for place, until in enumerate(steps[-count:]))
+
+
+def brackets(
+    maximum: int, eta: int = 3, minimum: int | None = None, table: Literal["formula", "printed"] = "formula"
+) -> tuple[Bracket, ...]:
+    """The brackets of Hyperband, the one with the most configs first (Li et al., algorithm 1).
+
+    `table`: bracket s begins with n = ⌈(s_max + 1)/(s + 1) · η^s⌉ configs, as the "formula" of the paper says; or with
+    ⌊(s_max + 1)/(s + 1)⌋ · η^s, as in its table for R = 81 ("printed").
+    """
+    steps = rungs(maximum, eta, minimum)
+    found = []
+    for s in range(len(steps) - 1, -1, -1):
+        whole = len(steps) * eta**s
+        width = -(-whole // (s + 1)) if table == "formula" else len(steps) // (s + 1) * eta**s
+        found.append(tuple((width // eta**place, until) for place, until in enumerate(steps[-s - 1 :])))
+    return tuple(found)
+
+
+def cost(bracket: Bracket, resume: bool = True) -> int:
+    """The steps that a bracket takes; without `resume`, each rung trains from step 0."""
+    before = (0, *(until for _, until in bracket[:-1])) if resume else [0] * len(bracket)
+    return sum(count * (until - start) for (count, until), start in zip(bracket, before, strict=True))
+
+
+def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
+    """Spearman's rank correlation of pairs, ties at their mean rank; 0 where one side is constant."""
+    first, second = (_ranks(np.array(side)) for side in zip(*pairs, strict=True))
+    spread = float(np.std(first) * np.std(second))
+    return float(np.mean((first - first.mean()) * (second - second.mean()))) / spread if spread else 0.0
+
+
+def _ranks(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
+
+
+# --- who stands where ------------------------------------------------------------------------------------------------
+
+
+class Rung(msgspec.Struct):
+    """The jobs of a bracket until one number of steps. Each change costs O(log n) of the n that wait.
+
+    `asked` and `ended` count jobs, failed ones too; `alive` those that have not failed. `waiting` is a heap of
+    (violates a constraint, loss, job) of those that were done and may have `left` for the next rung since; `risen`
+    counts who left, `passed` those of them who left beyond the share of the rung. `probes` are the waiting jobs that
+    shall go on whatever their rank, and `pairs` the losses of such jobs here and on the next rung: a fair sample.
+    """
+
+    until: int
+    asked: int = 0
+    ended: int = 0
+    alive: int = 0
+    waiting: list[tuple[bool, float, int]] = []
+    left: set[int] = set()
+    risen: int = 0
+    passed: int = 0
+    probes: list[int] = []
+    pairs: list[tuple[float, float]] = []
+    correlation: float = math.nan
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the ranks here say something of those on the next rung, as far as anybody knows."""
+        return len(self.pairs) < PAIRS or self.correlation >= MISLEADING
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the correlation is above the limit by more than its standard error (Fisher's transformation)."""
+        if len(self.pairs) < PAIRS or self.correlation < MISLEADING:
+            return False
+        gap = math.atanh(min(self.correlation, 0.999)) - math.atanh(MISLEADING)
+        return gap > 1 / math.sqrt(len(self.pairs) - 3)
+
+    @property
+    def verdict(self) -> str:
+        """What the pairs say, in a few words; empty without enough of them."""
+        if len(self.pairs) < PAIRS:
+            return ""
+        told = f"rank correlation {self.correlation:.2f} of {len(self.pairs)} pairs at {self.until}"
+        return told if self.is_trusted else f"{told}: misleads, so all go on"
+
+    @property
+    def able(self) -> int:
+        """How many were done and wait."""
+        return len(self.waiting) - len(self.left)
+
+    def best(self) -> int | None:
+        """The best job that waits; ties to the lower id."""
+        return self.waiting[0][-1] if self.waiting else None
+
+    def next_probe(self) -> int | None:
+        """The oldest probe that waits, or else the best job."""
+        return self.probes[0] if self.probes else self.best()
+
+    def ask(self) -> None:
+        """A job is asked for."""
+        self.asked += 1
+        self.alive += 1
+
+    def arrive(self, job: int, key: tuple[bool, float] | None) -> None:
+        """A job has ended, `key` is how it ranks; None: it failed."""
+        self.ended += 1
+        if key is None:
+            self.alive -= 1
+        else:
+            heapq.heappush(self.waiting, (*key, job))
+
+    def probe(self, job: int, soon: bool) -> bool:
+        """Make the job that has just arrived a probe, if it is its turn; not where the correlation is clear."""
+        chosen = not self.is_clear and self.ended % (_SOON if soon else _LATER) == 0
+        if chosen:
+            self.probes.append(job)
+        return chosen
+
+    def is_due(self, eta: int) -> bool:
+        """Whether the share of the rung, ⌊n/η⌋, is larger than the number of those who left on its account."""
+        return self.risen - self.passed < (self.ended - self.passed) // eta
+
+    def leave(self, job: int, eta: int) -> None:
+        """A job goes on to the next rung."""
+        self.passed += not (self.is_trusted and self.is_due(eta))
+        self.risen += 1
+        self.left.add(job)
+        if job in self.probes:
+            self.probes.remove(job)
+        while self.waiting and self.waiting[0][-1] in self.left:
+            self.left.remove(heapq.heappop(self.waiting)[-1])
+
+    def compare(self, here: float, above: float) -> None:
+        """A probe has its loss on the next rung."""
+        self.pairs = [*self.pairs[1 - _RECENT :], (here, above)]
+        if len(self.pairs) >= PAIRS:
+            self.correlation = rank_correlation(self.pairs)

@@ -1,0 +1,278 @@
+"""Successive halving, ASHA and Hyperband: the laws, who goes on, what a model learns, and the guard."""
+
+import math
+from collections import Counter
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tunewell as tw
+from tunewell.contract.methods import MethodContract, Player, cut, new_study
+from tunewell.errors import StudyError, Unsupported
+from tunewell.method import from_json, to_json
+from tunewell.methods.rungs import brackets
+
+LINE = {"x": tw.Float(0.0, 1.0)}
+
+
+class TestHalving(MethodContract):
+    method = tw.Halving(width=9)
+
+
+class TestASHA(MethodContract):
+    method = tw.ASHA()
+
+
+class TestHyperband(MethodContract):
+    method = tw.Hyperband(tw.Sobol())
+
+
+class TestHyperbandOfBayes(MethodContract):
+    method = tw.Hyperband(tw.Bayes(start=3), rounds=1)
+    trials = 12
+
+
+class TestHyperbandOfTPE(MethodContract):
+    method = tw.Hyperband(tw.TPE(start=4), table="printed")
+    trials = 16
+
+
+class TestASHAOfBayes(MethodContract):
+    method = tw.ASHA(tw.Bayes(start=3), eta=2)
+    trials = 10
+
+
+class TestNested(MethodContract):
+    method = tw.Then(tw.Take(6, tw.ASHA(tw.Unique(tw.Random()))), tw.Halving(tw.Grid(levels=2), width=9))
+
+
+def play(method, loss, *, steps=27, trials=60, workers=1, failures=0.0, seed=0, told=lambda study: None, space=LINE):
+    """A study of `loss(config, step)`."""
+    study = new_study(tw.Space.of(space), seed=seed, steps=steps, trials=trials)
+    return Player(method, loss, workers=workers, failures=failures, luck=seed, told=told).play(study)
+
+
+def noisy(config, step):
+    """A bowl whose ranks settle with the steps."""
+    return (config["x"] - 0.3) ** 2 + math.sin(1e4 * config["x"]) / (3 * step)
+
+
+def rungs_of(study):
+    """The jobs of each rung of bracket 0, by their steps."""
+    found = {}
+    for job in study.jobs.values():
+        if job.tag[0] == 0:
+            found.setdefault(job.until, []).append(job)
+    return found
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["formula", "printed"])
+@pytest.mark.parametrize("workers", [1, 7])
+def test_hyperband_runs_its_table(table, workers):
+    study = play(tw.Hyperband(table=table, rounds=1), noisy, steps=81, trials=None, workers=workers)
+    counted = Counter((job.tag[0], job.until) for job in study.jobs.values())
+    plan = brackets(81, table=table)
+    assert counted == {(number, until): count for number, each in enumerate(plan) for count, until in each}
+
+
+def test_hyperband_goes_round_and_keeps_workers_busy():
+    running = []
+    study = play(tw.Hyperband(), noisy, trials=200, workers=8, told=lambda study: running.append(len(study.pending())))
+    assert max(job.tag[0] for job in study.jobs.values()) > 4
+    assert min(running[20:-60]) >= 6
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_a_bracket_promotes_the_best_of_each_rung(workers):
+    study = play(tw.Halving(width=27), noisy, workers=workers, failures=0.2, seed=3)
+    rungs = rungs_of(study)
+    assert [len(rungs[until]) for until in (1, 3, 9, 27)][:3] == [27, 9, 3]
+    for low, high in [(1, 3), (3, 9), (9, 27)]:
+        done = [job for job in rungs[low] if study.results[job.id].status == "done"]
+        best = sorted(done, key=lambda job: (study.loss(job.id), job.id))[: len(rungs[high])]
+        assert {job.parent for job in rungs[high]} == {job.id for job in best}
+
+
+def test_a_job_goes_on_with_its_config_seed_and_the_tag_of_its_source():
+    study = play(tw.ASHA(tw.Sobol()), noisy)
+    for job in study.jobs.values():
+        parent = study.jobs.get(job.parent)
+        if parent is None:
+            assert (job.until, job.tag[:2]) == (1, (0, 0))
+        else:
+            assert (job.config, job.seed, job.tag[2:]) == (parent.config, parent.seed, parent.tag[2:])
+            assert (job.until, job.tag[1]) == (3 * parent.until, parent.tag[1] + 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1, 4, 16]), st.sampled_from([0.0, 0.3]), st.sampled_from([2, 3, 4]))
+def test_asha_promotes_the_best_at_the_time_and_nobody_twice(seed, workers, failures, eta):
+    study = play(tw.ASHA(eta=eta, guard=False), noisy, trials=80, workers=workers, failures=failures, seed=seed)
+    parents = [job.parent for job in study.jobs.values() if job.parent is not None]
+    assert len(set(parents)) == len(parents)
+    for job in study.jobs.values():
+        if job.parent is None:
+            continue
+        then = cut(study, job.seen)
+        assert then.results[job.parent].status == "done"
+        level = then.jobs[job.parent].until
+        gone = {other.parent for other in then.jobs.values()}
+        able = [
+            (then.loss(other.id), other.id)
+            for other in then.jobs.values()
+            if other.until == level and other.id in then.results and other.id not in gone
+        ]
+        assert job.parent == min(able)[1]
+
+
+@pytest.mark.parametrize("guard", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rung_of_asha_holds_the_share_of_the_one_below(guard, seed):
+    def check(study):
+        rungs = rungs_of(study)
+        for low, high in [(1, 3), (3, 9), (9, 27)]:
+            ended = sum(job.id in study.results for job in rungs.get(low, ()))
+            assert abs(len(rungs.get(high, ())) - ended // 3) <= 1
+
+    play(tw.ASHA(guard=guard), lambda config, step: (config["x"] - 0.3) ** 2, trials=100, seed=seed, told=check)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([1, 2, 3, 4]), st.sampled_from([27, 52, 81]), st.sampled_from([None, 1]))
+def test_a_result_at_the_last_step_exists_soon(seed, workers, steps, minimum):
+    """Within five full runs' worth of steps, whatever the order of losses."""
+    assert steps_until_the_first_full_result(tw.ASHA(minimum=minimum), steps, workers, seed) <= 5 * steps
+
+
+def test_without_early_it_may_take_longer():
+    method = tw.ASHA(early=False)
+    assert max(steps_until_the_first_full_result(method, 81, 4, seed) for seed in range(5)) > 5 * 81
+
+
+def steps_until_the_first_full_result(method, steps, workers, seed):
+    """What the workers have trained until a job of all steps has ended, in simulated time: a step takes a second."""
+    rng, reached, found = np.random.default_rng(seed), {}, []
+
+    def train(run):
+        reached.setdefault(run.config["x"], [0]).append(run.until)
+        run.report(run.until, loss=rng.random())
+
+    def stop(study, event):
+        if isinstance(event, tw.Result) and study.jobs[event.job].until == steps and not found:
+            found.append(executor.now * workers)
+            study.change(limits=tw.Limits(trials=0, steps=0))
+
+    seconds = lambda config, count: float(reached[config["x"]][-1] - reached[config["x"]][-2])  # noqa: E731
+    executor = tw.Simulated(workers, duration=seconds)
+    settings = {"minimize": "loss", "steps": steps, "trials": 1000, "seed": seed, "progress": False}
+    tw.tune(train, LINE, method=method, executor=executor, callbacks=[stop], **settings)
+    return found[0]
+
+
+def test_a_source_that_ends_fills_no_bracket_but_halves_what_there_is():
+    study = play(tw.Halving(tw.Grid(levels=5), width=27), noisy)
+    assert [len(jobs) for jobs in rungs_of(study).values()] == [5, 5, 3, 1]
+    assert not study.pending()
+
+
+def test_more_steps_thaw_what_waits():
+    study = play(tw.ASHA(), noisy, steps=27, trials=100)
+    before = len(study.jobs)
+    study.commit(tw.Act("change", {"steps": msgspec.to_builtins(tw.Steps(1, 81))}))
+    Player(tw.ASHA(), noisy).play(study)
+    later = list(study.jobs.values())[before:]
+    assert later
+    assert all(job.parent is not None for job in later)
+    assert max(job.until for job in later) == 81
+
+
+# --- the source ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [tw.TPE(start=5), tw.Bayes(start=4)])
+@pytest.mark.parametrize("make", [tw.ASHA, lambda of: tw.Hyperband(of, rounds=1)])
+def test_a_model_learns_from_low_rungs(source, make):
+    study = play(make(source), lambda config, step: (config["x"] - 0.3) ** 2 + 1 / step, trials=40)
+    starts = [job for job in study.jobs.values() if job.parent is None]
+    late = [abs(job.config["x"] - 0.3) for job in starts[20:]]
+    assert np.median(late) < 0.15  # random: 0.25
+
+
+def test_the_source_sees_each_config_that_began_once():
+    """So that Sobol's points and the budget of Take go on over all brackets."""
+    study = play(tw.Hyperband(tw.Take(30, tw.Sobol())), noisy, trials=None)
+    starts = [job for job in study.jobs.values() if job.parent is None]
+    assert [job.tag[2:] for job in starts] == [(place,) for place in range(30)]
+
+
+def test_a_source_that_goes_on_itself_is_refused():
+    with pytest.raises(Unsupported, match="begin configs"):
+        play(tw.ASHA(tw.ASHA()), noisy)
+
+
+# --- the guard -------------------------------------------------------------------------------------------------------
+
+
+def misleading(config, step):
+    """The first step says the opposite, all later ones the truth."""
+    return (1 if step > 1 else -1) * (config["x"] - 0.3) ** 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rung_that_misleads_is_found_and_passed(seed):
+    study = play(tw.ASHA(), misleading, trials=200, seed=seed)
+    assert "at 1: misleads" in tw.ASHA().why(study)
+    late = [job for job in study.jobs.values() if job.parent is None][150:]
+    gone = {job.parent for job in study.jobs.values()}
+    assert all(job.id in gone for job in late)
+    chosen = [job.config["x"] for job in study.jobs.values() if job.until == 27][-5:]
+    assert max(abs(x - 0.3) for x in chosen) < 0.2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rung_that_tells_is_trusted(seed):
+    study = play(tw.ASHA(), lambda config, step: (config["x"] - 0.3) ** 2 + 1 / step, trials=200, seed=seed)
+    assert "rank correlation 1.00 of 12 pairs at 1" in tw.ASHA().why(study)
+    assert "misleads" not in tw.ASHA().why(study)
+
+
+def test_it_tells_what_it_does():
+    study = play(tw.Hyperband(), noisy, trials=30)
+    assert tw.Hyperband().why(study) == "2 brackets begun, rungs 1, 3, 9, 27 steps"
+
+
+# --- what cannot be --------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_of_one_step_is_refused():
+    with pytest.raises(Unsupported, match="no rung below"):
+        play(tw.ASHA(), noisy, steps=1)
+
+
+def test_several_objectives_are_refused():
+    study = tw.open_study(space=LINE, minimize=["loss", "size"], method=tw.ASHA(), steps=9, seed=0)
+    with study, pytest.raises(Unsupported, match="one objective"):
+        study.ask()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"eta": 1}, {"minimum": 0}, {"width": 0}, {"rounds": 0}, {"table": "other"}, {"width": 9, "table": "formula"}],
+)
+def test_settings_that_mean_nothing(given):
+    with pytest.raises(StudyError, match="Halving"):
+        tw.Halving(**given)
+
+
+def test_short_names_are_settings_of_the_one_class():
+    assert from_json("Hyperband") == tw.Hyperband() == tw.Halving(table="formula", rounds=None)
+    assert from_json({"method": "ASHA", "of": "TPE", "eta": 4}) == tw.ASHA(tw.TPE(), eta=4)
+    assert to_json(tw.Hyperband(tw.Bayes()))["method"] == "Halving"
+    with pytest.raises(StudyError, match="Did you mean 'eta'"):
+        from_json({"method": "ASHA", "etta": 4})
