@@ -47,10 +47,10 @@ SOURCES: dict[str, tw.Method] = {
     "ASHA(minimum=1), the guard against epoch 1": tw.ASHA(minimum=1),
     "Hyperband(TPE())": tw.Hyperband(tw.TPE()),
     "ASHA(TPE())": tw.ASHA(tw.TPE()),
-    "Hyperband(Bayes())": tw.Hyperband(tw.Bayes(limit=150)),
-    "ASHA(Bayes())": tw.ASHA(tw.Bayes(limit=150)),
+    "Hyperband(Bayes())": tw.Hyperband(tw.Bayes(limit=100)),
+    "ASHA(Bayes())": tw.ASHA(tw.Bayes(limit=100)),
 }
-"""The methods of the protocol. The model of `Bayes` holds 150 results here, for the sake of the time that runs take."""
+"""The methods of the protocol. The model of `Bayes` holds 100 results here, for the sake of the time that runs take."""
 
 
 @cache
