@@ -3,7 +3,7 @@
 import pytest
 
 import tunewell as tw
-from tunewell.contract.methods import MethodContract, new_study, propose
+from tunewell.contract.methods import MethodContract, Player, bowl, new_study, propose
 from tunewell.methods.auto import Auto
 from tunewell.space import Float, Int, Space
 from tunewell.study import Act, Job, Result
@@ -71,3 +71,36 @@ def test_it_is_the_default_and_better_than_random_search():
         return min(trial.value for trial in study.trials)
 
     assert best() < best(tw.Random()) / 10
+
+
+def paid(most, **limits):
+    study = new_study(LINE, steps=most)
+    study.commit(Act("change", {"limits": limits}))
+    return study
+
+
+@pytest.mark.parametrize("limits", [{"steps": 100}, {"seconds": 60.0}, {"compute_seconds": 60.0}, {"cost": 3.0}])
+def test_where_steps_are_paid_trials_begin_with_few(limits):
+    study = paid(27, **limits)
+    job = propose(Auto(), study)
+    assert (job.until, job.tag[0]) == (1, "rungs")
+    assert Auto().why(study).startswith("Hyperband of Bayes, since trials of few steps cost less")
+
+
+@pytest.mark.parametrize(
+    "study",
+    [paid(8, steps=100), paid(27, trials=20), paid(27, trials=20, steps=100), paid(27)],
+    ids=["no rungs", "trials", "both", "no limit"],
+)
+def test_elsewhere_trials_are_whole(study):
+    assert propose(Auto(), study).until == study.steps.maximum
+
+
+def test_a_study_whose_limits_change_goes_over_to_rungs_and_back():
+    study = paid(27, trials=12)
+    Player(Auto(), bowl(LINE)).play(study)
+    study.commit(Act("change", {"limits": {"steps": 12 * 27 + 200}}))
+    Player(Auto(), bowl(LINE)).play(study)
+    assert {job.until for job in study.jobs.values()} == {1, 3, 9, 27}
+    study.commit(Act("change", {"limits": {"trials": 200}}))
+    assert propose(Auto(), study).until == 27

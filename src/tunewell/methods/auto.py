@@ -9,6 +9,8 @@ import numpy as np
 
 from tunewell.method import Method
 from tunewell.methods.bayes import Bayes
+from tunewell.methods.compose import under
+from tunewell.methods.halving import Hyperband
 from tunewell.methods.quasirandom import Sobol
 from tunewell.methods.tpe import TPE
 from tunewell.study import Job, Study
@@ -21,24 +23,42 @@ _CROWD = 32
 """With more pending jobs, imagining their results says little."""
 
 
+_RUNGS = 9
+"""With so many times the least steps in a trial, there are rungs to compare trials on."""
+
+
 @dataclass(frozen=True)
 class Auto:
     """Chooses among the methods, by what the log says now: `why` tells which and for what reason. Never ends.
 
     `Bayes`; for one objective `TPE` in a study of more than 500 results, in a space of more than 60 coordinates, or
-    beside more than 32 pending jobs; Sobol's sequence where there is no objective.
+    beside more than 32 pending jobs; Sobol's sequence where there is no objective. Where the budget counts steps, time
+    or cost, and not trials, and a trial has nine times the least steps, Hyperband trains what these propose.
     """
 
     reference: ClassVar[str] = Bayes.reference
 
     def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
         """What the chosen method proposes."""
-        return _chosen(study)[0].propose(study, rng)
+        method = _chosen(study)[0]
+        if not _pays_for_steps(study):
+            return method.propose(study, rng)
+        job = Hyperband(method).propose(study.part("rungs"), rng)
+        return None if job is None else under("rungs", job)
 
     def why(self, study: Study) -> str:
         """The choice and its reason, in one line."""
         method, reason = _chosen(study)
+        if _pays_for_steps(study):
+            return f"Hyperband of {type(method).__name__}, since trials of few {study.steps.unit} cost less; {reason}"
         return f"{type(method).__name__}, since {reason}"
+
+
+def _pays_for_steps(study: Study) -> bool:
+    limits = study.limits
+    counts = any(limit is not None for limit in (limits.steps, limits.seconds, limits.compute_seconds, limits.cost))
+    deep = study.steps.maximum >= _RUNGS * study.steps.minimum
+    return counts and limits.trials is None and deep and len(study.objectives) == 1
 
 
 def _chosen(study: Study) -> tuple[Method, str]:

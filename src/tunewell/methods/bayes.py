@@ -31,6 +31,9 @@ from tunewell.study import Job, Study, canonical
 if TYPE_CHECKING:
     from tunewell.surrogates.parzen import Mixture
 
+_PROVEN = 64
+"""From so many results on, the share of other proposals grows."""
+
 _CHOICES = {
     "output": ("none", "half-rank", "normal", "yeo-johnson"),
     "incumbent": ("observed", "mean"),
@@ -42,14 +45,15 @@ _CHOICES = {
 class Bayes:
     """Proposes where a Gaussian process of the results expects the largest improvement. Never ends.
 
-    The first `start` trials (left out: 4, and one for every four entries) are the default config and Sobol's points;
+    The first `start` trials (left out: one more than entries, 4 to 9) are the default config and Sobol's points;
     results from elsewhere count among them. `output` is the warp of the losses (`tunewell.surrogates.warping`),
     `incumbent` what a new config has to improve on: the best loss "observed", or the best "mean" of the model at what
     was tried. The priors of the entries count for the first trials and fade. Pending jobs enter as imagined results;
     failures and measured constraints as probabilities; results of several numbers of steps are modelled together. The
     gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
     warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
-    share `share` of the proposals are those of `TPE`, so that no single model can fail. At most `limit` results enter a
+    share `share` of the proposals are those of `TPE`, so that no single model can fail; the more results beyond 64, the
+    larger it is, up to a half. At most `limit` results enter a
     model. Where the budget counts cost or seconds,
     cheaper trials count for more, the more of it is left (Lee et al., arXiv:2003.10870).
 
@@ -104,13 +108,14 @@ class Bayes:
         history = history_of(study.root)
         if self._is_starting(study, history):
             return self._first(study, rng)
-        if rng.random() < self.share:
+        # what a model of few assumptions is worth grows with the results; and many optima need more than one proposer
+        if rng.random() < min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5)):
             return (TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
         config = self._promising(study, history, rng)
         return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
 
     def _is_starting(self, study: Study, history: History) -> bool:
-        wanted = 4 + len(study.space.paths) // 4 if self.start is None else self.start
+        wanted = max(4, min(len(study.space.paths) + 1, 9)) if self.start is None else self.start
         return len(history.done) < 2 or max(len(study.jobs), len(history.done)) < wanted
 
     def _first(self, study: Study, rng: np.random.Generator) -> Job | None:
