@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fidelity_runs import instances, regrets
 from benchmarks.figures import Row, alternate, ask, ask_peer, figure
 from benchmarks.quality_functions import FUNCTIONS, regret_after
 from benchmarks.quality_methods import JUDGED, METHODS, PLAIN, method_of
@@ -34,6 +35,8 @@ from tunewell.study import Job, Result, canonical
 
 MARKS = (20, 50, 100)
 TPE = "optuna-tpe"
+CURVED = ("Bayes()", "TPE()", "ASHA(TPE())", "ASHA(Bayes())", "Hyperband(TPE())", "Hyperband(Bayes())")
+"""What `Auto` stands beside on learning curves."""
 
 
 # --- the runs --------------------------------------------------------------------------------------------------------
@@ -341,7 +344,7 @@ def at_96(expression: str, name: str, seed: int, count: int) -> tuple[float, int
 
 @figure("Auto, regret beside the best single method of ours", target="<= 1.05 x peer")
 def auto(quick: bool) -> Iterator[Row]:
-    """In each stratum: few evaluations, conditional spaces, noise, 8 workers."""
+    """In each stratum: few evaluations, conditional spaces, noise, 8 workers, learning curves."""
     if "Auto" not in METHODS:
         raise LookupError("Auto is not among benchmarks.quality_methods.METHODS")
     conditional = [name for name in chosen("public", quick) if is_conditional(name)]
@@ -352,6 +355,17 @@ def auto(quick: bool) -> Iterator[Row]:
     yield beside_singles("noise, 100 evaluations", noisy)
     eight = {each.name: with_workers(each.expression, 8, quick)[0] for each in ours()}
     yield beside_singles("8 workers, 96 evaluations", eight)
+    yield beside_singles("learning curves, 20 full runs", with_curves(quick))
+
+
+def with_curves(quick: bool) -> dict[str, float]:
+    """The mean regret of our methods on LCBench, of those that stop trials early too, at 20 full-run equivalents."""
+    names = spread_evenly(instances(), 1 if quick else 8)
+    found = {}
+    for expression in ("Auto()", *CURVED):
+        name = expression.removesuffix("()")
+        found[name] = regrets(method_of(expression), names, 1 if quick else 3, budgets=(20,))[-1]
+    return found
 
 
 def is_conditional(name: str) -> bool:

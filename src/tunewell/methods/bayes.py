@@ -53,9 +53,8 @@ class Bayes:
     gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
     warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
     share `share` of the proposals are those of `TPE`, so that no single model can fail; the more results beyond 64, the
-    larger it is, up to a half. At most `limit` results enter a
-    model. Where the budget counts cost or seconds,
-    cheaper trials count for more, the more of it is left (Lee et al., arXiv:2003.10870).
+    larger it is, up to a half. At most `limit` results enter a model. Where the budget counts cost or seconds, cheaper
+    trials count for more, the more of it is left (Lee et al., arXiv:2003.10870).
 
     Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
     front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
