@@ -20,7 +20,7 @@ import numpy as np
 from tunewell import budget
 from tunewell.errors import StudyError, Unsupported
 from tunewell.methods.cube import cube_of
-from tunewell.methods.history import History, history_of
+from tunewell.methods.history import LEADS, History, history_of, leads
 from tunewell.methods.plan import asked_for
 from tunewell.methods.quasirandom import Sobol
 from tunewell.methods.random import Random
@@ -111,9 +111,12 @@ class Bayes:
 
     def _is_starting(self, study: Study, history: History) -> bool:
         wanted = 4 + len(study.space.paths) // 4 if self.start is None else self.start
+        wanted = min(wanted, LEADS) if history.related else wanted
         return len(history.done) < 2 or max(len(study.jobs), len(history.done)) < wanted
 
     def _first(self, study: Study, rng: np.random.Generator) -> Job | None:
+        for config in leads(study):
+            return Job(config, study.steps.maximum)
         config = study.space.default()
         if not study.jobs and study.space.satisfies(config) is None and canonical(config) not in asked_for(study.root):
             return Job(config, study.steps.maximum)

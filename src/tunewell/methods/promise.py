@@ -221,7 +221,8 @@ def _bounded(readings: Readings, goals: Sequence[Goal]) -> list[Factor]:
     """A factor for each side of each measured constraint."""
     found = []
     for place, goal in enumerate(reversed([goal for goal in goals if goal.is_constraint]), start=1):
-        values = np.array([outcome.totals[-place] for outcome in readings.outcomes]) / readings.counts
+        values = np.array([outcome.totals[-place] for outcome in readings.outcomes[: readings.own]])
+        values = values / readings.counts[: readings.own]
         sides = [(1.0, goal.at_most), (-1.0, None if goal.at_least is None else -goal.at_least)]
         found += [_factor(readings, sign * values, bound) for sign, bound in sides if bound is not None]
     return found
@@ -236,8 +237,11 @@ def _factor(readings: Readings, values: Array, bound: float) -> Factor:
 
 
 def _plain(readings: Readings, values: Array) -> Data:
-    """Other values (n,) of the outcomes, of unknown variance."""
-    return Data(readings.z, values, readings.columns, np.zeros(len(values)), readings.counts)
+    """Other values (m,) of the outcomes of this study, of unknown variance: those of related tasks are on scales of
+    their own.
+    """
+    own = readings.own
+    return Data(readings.z[:own], values, readings.columns, np.zeros(own), readings.counts[:own])
 
 
 def _successful(readings: Readings) -> list[Factor]:
@@ -253,7 +257,8 @@ def _thrifty(readings: Readings, spending: Spending | None) -> list[Thrift]:
     """A model of the logarithm of what a trial costs, where the budget counts it and it differs."""
     if spending is None:
         return []
-    costs = [getattr(outcome, spending.what) for outcome in readings.outcomes] / readings.counts
+    own = readings.own
+    costs = [getattr(outcome, spending.what) for outcome in readings.outcomes[:own]] / readings.counts[:own]
     if not costs.min() > 0 or np.ptp(np.log(costs)) < _LIKE:  # also where one is unknown, NaN
         return []
     logs = np.log(costs)
