@@ -439,11 +439,13 @@ def open_study(
     seed: int | None = None,
     deterministic: int | None = None,
     data: Split | None = None,
+    earlier: Study | Sequence[Study] = (),
 ) -> LiveStudy:
     """The study `name` of `store`: opened if it exists, made if not (then `space` and a goal are needed).
 
     Settings given for a study that exists must be those of its log; to change them, call `change` or `extend`. The test
-    rows of `data` are sealed: see `LiveStudy.read_vault`.
+    rows of `data` are sealed: see `LiveStudy.read_vault`. The study learns from `earlier` ones of related tasks: see
+    `LiveStudy.add_from`.
     Raises StudyError, SpaceError or StoreError.
     """
     constraints = space.constraints if isinstance(space, Space) else {}
@@ -464,6 +466,8 @@ def open_study(
     study.files = study.store.files(name)
     if data is not None:
         study.seal(data)
+    for other in (earlier,) if isinstance(earlier, Study) else earlier:
+        study.add_from(other)
     return study
 
 

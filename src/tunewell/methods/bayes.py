@@ -111,14 +111,15 @@ class Bayes:
 
     def _is_starting(self, study: Study, history: History) -> bool:
         wanted = 4 + len(study.space.paths) // 4 if self.start is None else self.start
-        wanted = min(wanted, LEADS) if history.related else wanted
+        wanted = min(wanted, 2 * LEADS) if history.related else wanted
         return len(history.done) < 2 or max(len(study.jobs), len(history.done)) < wanted
 
     def _first(self, study: Study, rng: np.random.Generator) -> Job | None:
-        for config in leads(study):
-            return Job(config, study.steps.maximum)
-        config = study.space.default()
-        if not study.jobs and study.space.satisfies(config) is None and canonical(config) not in asked_for(study.root):
+        found, count = leads(study), len(study.jobs)
+        if found and count % 2 == 0:
+            return Job(found[0], study.steps.maximum)
+        config, asked = study.space.default(), asked_for(study.root)
+        if count <= bool(found) and study.space.satisfies(config) is None and canonical(config) not in asked:
             return Job(config, study.steps.maximum)
         return (Random() if _has_priors(study.space) else Sobol()).propose(study, rng)
 

@@ -10,15 +10,20 @@ import msgspec
 import numpy as np
 
 from tunewell.earlier import related
+from tunewell.methods.cube import Cube, cube_of
 from tunewell.methods.plan import asked_for
 from tunewell.space import Config
 from tunewell.study import Act, Event, Goal, Result, Study, canonical
+from tunewell.surrogates.kernels import squared_distances
 
 Point = np.ndarray[Any, np.dtype[np.float64]]
 
 
-LEADS = 3
+LEADS = 2
 """So many of the best configs of related tasks are tried first."""
+
+_GOOD = 0.25
+"""The best share of the results of related tasks, among which these differ as much as they can."""
 
 
 class Outcome(msgspec.Struct):
@@ -69,9 +74,19 @@ def leads(study: Study, count: int = LEADS) -> list[Config]:
     if not history.related:
         return []
     ranked = sorted(_ranked(list(history.related.values()), study.goals), key=lambda pair: pair[0])
-    best = {canonical(config): config for config in (study.space.decode(point) for _, point in ranked[: 4 * count])}
-    allowed = [config for config in best.values() if study.space.satisfies(config) is None]
-    return [config for config in allowed[:count] if canonical(config) not in asked]
+    good = [(rank, point) for rank, point in ranked if rank < _GOOD] or ranked[:1]
+    points = _spread([point for _, point in good], count, cube_of(study.space))
+    configs = {canonical(config): config for config in map(study.space.decode, points)}
+    return [config for key, config in configs.items() if key not in asked and study.space.satisfies(config) is None]
+
+
+def _spread(points: list[Point], count: int, cube: Cube) -> list[Point]:
+    """The first point, and then each time the one that is farthest from those before it."""
+    z = cube.embed(np.array(points))
+    chosen = [0]
+    while len(chosen) < min(count, len(points)):
+        chosen.append(int(squared_distances(z, z[chosen]).min(1).argmax()))
+    return [points[place] for place in chosen]
 
 
 def _ranked(outcomes: list[Outcome], goals: Sequence[Goal]) -> Iterator[tuple[float, Point]]:

@@ -18,7 +18,7 @@ from tunewell.methods.history import History
 from tunewell.methods.readings import Reader, Readings, at_stage
 from tunewell.methods.terms import Factor, Improvement, Term, Thrift
 from tunewell.study import Goal
-from tunewell.surrogates.gp import Data, Hyperparameters, Posterior, fit_believed
+from tunewell.surrogates.gp import Data, Hyperparameters, Posterior, evidence, fit_believed
 from tunewell.surrogates.kernels import Groups
 from tunewell.surrogates.parzen import Mixture
 from tunewell.surrogates.squeezing import Model, Squeezed, fit_squeeze
@@ -143,6 +143,16 @@ class Modelling:
         return [Improvement(model, best)]
 
     def _models(self, readings: Readings) -> list[Model]:
+        """One for each goal: without the results of related tasks where the own ones are likelier alone than after
+        these, as the evidence has it.
+        """
+        models = self._each(readings)
+        if readings.own == len(readings.z):
+            return models
+        pairs = zip(models, self._each(readings.alone()), strict=True)
+        return [max(pair, key=lambda model: _likelihood(model, readings.tasks)) for pair in pairs]
+
+    def _each(self, readings: Readings) -> list[Model]:
         """One for each goal; the derivatives are those of the first."""
         unknown = np.full_like(readings.slopes, np.nan)
         slopes = [readings.slopes, *[unknown] * (readings.values.shape[1] - 1)]
@@ -161,6 +171,13 @@ class Modelling:
         squeeze, hyper = fit_squeeze(part, Hyperparameters.start(data.columns.count))
         inside = slopes / squeeze.slope(data.z[: len(slopes)])
         return Squeezed(_model(squeeze.of_data(data), inside, hyper), squeeze)
+
+
+def _likelihood(model: Model, tasks: int) -> float:
+    """The log likelihood of the values of this study, given those of related tasks."""
+    data, logs = model.data.values(), model.hyper.vector()
+    others = np.flatnonzero((data.z[:, data.z.shape[1] - tasks :] > 0.5).any(1))
+    return evidence(logs, data)[0] - (evidence(logs, data.part(others))[0] if len(others) else 0.0)
 
 
 def _with_failures(data: Data, failed: Array) -> Data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from tunewell.surrogates.warping import WARPS, steepness
 
 _RELATED = 100
 """How many results of related tasks enter a model at most: they are to lead, not to crowd out."""
+
+_BY_OUTCOME = ("outcomes", "points", "z", "values", "variances", "counts", "slopes", "allowed", "eligible")
+"""What of readings has a row for each outcome."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,13 @@ class Readings:
     def embed(self, points: Array) -> Array:
         """Points (m, d) as columns (m, p), trained to the largest number of steps."""
         return at_stage(self.cube.embed(points), self.stage)
+
+    def alone(self) -> Readings:
+        """The readings of this study, without those of related tasks."""
+        own = slice(self.own)
+        kept = {name: getattr(self, name)[own] for name in _BY_OUTCOME}
+        here = ~self.lost[:, self.lost.shape[1] - self.tasks :].any(1)
+        return replace(self, **kept, lost=self.lost[here])
 
     def best(self) -> Array:
         """The points (m, d) of the best outcomes, best first: eight, or the whole front; and eight of related tasks."""
