@@ -176,7 +176,7 @@ class Act(msgspec.Struct, frozen=True):
     `what` is "open" (the first event: seed, space, goals, method, steps, limits), "change" (any of these but the seed),
     "enter" and "leave" (a process works on the study), "enqueue", "cancel", "restart" (a lineage without checkpoint
     starts again from step 0), "seal" and "vault" (the test set, and a read of it), "barrier" (see
-    `tunewell.order`) or "note".
+    `tunewell.order`), "related" (results of an earlier study of another task: see `tunewell.earlier`) or "note".
     """
 
     what: str

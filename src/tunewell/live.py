@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from tunewell import budget
+from tunewell.earlier import Taken, taken_over
 from tunewell.errors import Conflict, StudyError, Unsupported
 from tunewell.honest.vault import Sealed, Split, unseal
 from tunewell.method import Method, from_json, to_json
@@ -160,6 +161,26 @@ class LiveStudy(Study):
                 return self.write(job, checked(self, result, job))
             except Conflict:
                 self.refresh()
+
+    def add_from(self, other: Study, *, same: bool = False) -> Taken:
+        """Learn from an earlier study of the same or of an overlapping space: take over its ended jobs, each once.
+
+        Left out, a related task (other data, another size of model): its results are not among those of this study, and
+        cannot be the best; they only say where good configs are. With `same=True` they count as results of this study,
+        as those of `add` do: only for the very same objective. Entries that this space lacks are dropped, new ones take
+        their explicit default. What has a value outside of the space, or lacks a goal, is left out: see what is
+        returned, which the log of Python tells as well.
+        Raises StudyError where nothing of it fits.
+        """
+        while True:
+            events, taken = taken_over(self, other, same)
+            try:
+                self.write(*events)
+            except Conflict:
+                self.refresh()
+                continue
+            log.log(logging.WARNING if taken.left_out else logging.INFO, "from the study %r: %s", other.name, taken)
+            return taken
 
     def _metrics(self, metrics: Mapping[str, float] | float | None) -> Metrics:
         if metrics is None:
@@ -418,11 +439,13 @@ def open_study(
     seed: int | None = None,
     deterministic: int | None = None,
     data: Split | None = None,
+    earlier: Study | Sequence[Study] = (),
 ) -> LiveStudy:
     """The study `name` of `store`: opened if it exists, made if not (then `space` and a goal are needed).
 
     Settings given for a study that exists must be those of its log; to change them, call `change` or `extend`. The test
-    rows of `data` are sealed: see `LiveStudy.read_vault`.
+    rows of `data` are sealed: see `LiveStudy.read_vault`. The study learns from `earlier` ones of related tasks: see
+    `LiveStudy.add_from`.
     Raises StudyError, SpaceError or StoreError.
     """
     constraints = space.constraints if isinstance(space, Space) else {}
@@ -443,6 +466,8 @@ def open_study(
     study.files = study.store.files(name)
     if data is not None:
         study.seal(data)
+    for other in (earlier,) if isinstance(earlier, Study) else earlier:
+        study.add_from(other)
     return study
 
 

@@ -348,6 +348,7 @@ def tune(
     seed: int | None = None,
     deterministic: int | None = None,
     data: Split | None = None,
+    earlier: Study | Sequence[Study] = (),
     test: Callable[[Best, Sealed], float] | None = None,
     setup: Callable[[], Any] | None = None,
     retry: Mapping[str, int] | None = None,
@@ -360,8 +361,8 @@ def tune(
     `objective` is a function of one `run`, or a command line (a sequence of words with `{name}` for the entries). A
     study that exists in `store` under `name` goes on where it stopped. `trials` is short for `Limits(trials=...)`;
     `workers=1` runs in this process, more in processes of their own; `retry={"ConnectionError": 3}` gives such trials
-    three attempts; `callbacks` get `(study, event)` for each committed event. Ctrl-C stops cleanly and raises
-    KeyboardInterrupt.
+    three attempts; the study learns from `earlier` ones of related tasks (`LiveStudy.add_from`); `callbacks` get
+    `(study, event)` for each committed event. Ctrl-C stops cleanly and raises KeyboardInterrupt.
 
     Raises SpaceError, StudyError, ObjectiveError, Unsupported or StoreError before anything runs where it can.
     """
@@ -381,6 +382,7 @@ def tune(
         seed=seed,
         deterministic=deterministic,
         data=data,
+        earlier=earlier,
     )
     study.watchers.extend(callbacks)
     run(

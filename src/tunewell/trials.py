@@ -74,7 +74,8 @@ def _trial(study: Study, chain: Sequence[Job], head: Mapping[int, int]) -> Trial
 def _status(study: Study, chain: Sequence[Job], ended: Sequence[Result]) -> str:
     if len(ended) < len(chain):
         return "running"
-    if ended[-1].status == "done" and chain[-1].until < study.steps.maximum:
+    is_added = chain[-1].tag[:1] == ("added",)  # it cannot go on here
+    if ended[-1].status == "done" and chain[-1].until < study.steps.maximum and not is_added:
         return "waiting"
     return ended[-1].status
 

@@ -30,7 +30,7 @@ from tunewell.errors import TunewellError
 SECTIONS = {
     "running": ("Work", ("run", "resume", "demo")),
     "showing": ("Look", ("show", "best", "verify", "export", "plot")),
-    "keeping": ("Keep", ("extend", "enqueue", "cancel", "rename", "delete", "gc", "upgrade")),
+    "keeping": ("Keep", ("extend", "add-from", "enqueue", "cancel", "rename", "delete", "gc", "upgrade")),
 }
 """The commands by the file that defines them, under the heading that --help shows."""
 _HOMES = {name: module for module, (_, names) in SECTIONS.items() for name in names}
@@ -50,7 +50,8 @@ class Commands(click.Group):
         """The command `name`."""
         if name not in _HOMES:
             return None
-        found: click.Command = getattr(importlib.import_module(f"tunewell.cli.{_HOMES[name]}"), name)
+        home = importlib.import_module(f"tunewell.cli.{_HOMES[name]}")
+        found: click.Command = getattr(home, name.replace("-", "_"))
         return found
 
     def resolve_command(self, context: click.Context, words: list[str]) -> Any:

@@ -1,4 +1,4 @@
-"""extend, enqueue, cancel, rename, delete, gc, upgrade: the commands that change what is kept."""
+"""extend, add-from, enqueue, cancel, rename, delete, gc, upgrade: the commands that change what is kept."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ def extend(name: str | None, store: str, **more: float | None) -> None:
         study.extend(**given)
         limits = ", ".join(f"{key} {getattr(study.limits, key):g}" for key in given)
         words.say(f"the limits of {study.name!r} are now: {limits}")
+
+
+@click.command("add-from")
+@click.argument("name")
+@click.argument("earlier")
+@click.option("--from", "source", metavar="FILE|URL", help="Where the earlier study is kept, if elsewhere.")
+@click.option("--same", is_flag=True, help="It tuned the very same objective: its results count as those of NAME.")
+@store_option
+def add_from(name: str, earlier: str, source: str | None, same: bool, store: str) -> None:
+    """Learn from the results of an EARLIER study, of a related task."""
+    with opened(source or store, earlier) as other, opened(store, name, lenient=False) as study:
+        words.say(f"{study.name!r}: {study.add_from(other, same=same)}")
 
 
 @click.command()

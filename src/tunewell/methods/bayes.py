@@ -20,7 +20,7 @@ import numpy as np
 from tunewell import budget
 from tunewell.errors import StudyError, Unsupported
 from tunewell.methods.cube import cube_of
-from tunewell.methods.history import History, history_of
+from tunewell.methods.history import LEADS, History, history_of, leads
 from tunewell.methods.plan import asked_for
 from tunewell.methods.quasirandom import Sobol
 from tunewell.methods.random import Random
@@ -107,7 +107,7 @@ class Bayes:
         history = history_of(study.root)
         if self._is_starting(study, history):
             return self._first(study, rng)
-        # what a model of few assumptions is worth grows with the results; and many optima need more than one proposer
+        # near one optimum of several, more and more results are; and a model of few assumptions gains from many
         if rng.random() < min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5)):
             return (TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
         config = self._promising(study, history, rng)
@@ -115,11 +115,15 @@ class Bayes:
 
     def _is_starting(self, study: Study, history: History) -> bool:
         wanted = max(4, min(len(study.space.paths) + 1, 9)) if self.start is None else self.start
+        wanted = min(wanted, 2 * LEADS) if history.related else wanted
         return len(history.done) < 2 or max(len(study.jobs), len(history.done)) < wanted
 
     def _first(self, study: Study, rng: np.random.Generator) -> Job | None:
-        config = study.space.default()
-        if not study.jobs and study.space.satisfies(config) is None and canonical(config) not in asked_for(study.root):
+        found, count = leads(study), len(study.jobs)
+        if found and count % 2 == 0:
+            return Job(found[0], study.steps.maximum)
+        config, asked = study.space.default(), asked_for(study.root)
+        if count <= bool(found) and study.space.satisfies(config) is None and canonical(config) not in asked:
             return Job(config, study.steps.maximum)
         return (Random() if _has_priors(study.space) else Sobol()).propose(study, rng)
 

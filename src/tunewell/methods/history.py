@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
+import numpy as np
 
+from tunewell.earlier import related
+from tunewell.methods.cube import Cube, cube_of
+from tunewell.methods.plan import asked_for
 from tunewell.space import Config
-from tunewell.study import Event, Result, Study, canonical
+from tunewell.study import Act, Event, Goal, Result, Study, canonical
+from tunewell.surrogates.kernels import squared_distances
+
+Point = np.ndarray[Any, np.dtype[np.float64]]
+
+
+LEADS = 2
+"""So many of the best configs of related tasks are tried first."""
+
+_GOOD = 0.25
+"""The best share of the results of related tasks, among which these differ as much as they can."""
 
 
 class Outcome(msgspec.Struct):
@@ -16,7 +32,8 @@ class Outcome(msgspec.Struct):
     `point` is that of `Space.encode`; `totals` the sums over replicates of the loss of each objective and then of the
     value of each constraint; `variances` those of the squared standard errors of each objective, NaN where one is
     unknown; `slopes` those of the derivatives of the first goal's loss along each coordinate of the point, NaN where
-    one is unknown, empty where all are; `seconds` and `cost` those of what it took.
+    one is unknown, empty where all are; `seconds` and `cost` those of what it took. `origin` is the earlier study, of a
+    related task, that they come from; empty: this one.
     """
 
     point: list[float]
@@ -27,15 +44,20 @@ class Outcome(msgspec.Struct):
     slopes: list[float] = []
     seconds: float = 0.0
     cost: float = 0.0
+    origin: str = ""
 
 
 class History(msgspec.Struct):
     """Fold state: `done` by config and steps, in the order of their first results; the points that `failed`, by
-    config. What was cancelled or lost says nothing of its config.
+    config. What was cancelled or lost says nothing of its config. What earlier studies of related tasks tell is kept
+    apart, by their origins as well.
     """
 
     done: dict[tuple[str, int], Outcome] = {}
     failed: dict[str, list[float]] = {}
+    related: dict[tuple[str, str, int], Outcome] = {}
+    related_failed: dict[tuple[str, str], list[float]] = {}
+    told: set[tuple[str, int]] = set()
 
 
 def history_of(study: Study) -> History:
@@ -43,7 +65,51 @@ def history_of(study: Study) -> History:
     return study.fold(("history", study.space, study.goals), History, _follow)
 
 
+def leads(study: Study, count: int = LEADS) -> list[Config]:
+    """The best configs of earlier studies of related tasks: `count` of them, less those that this study has asked for.
+
+    Those of several studies come in turn. Several goals count by the mean of their ranks.
+    """
+    history, asked = history_of(study.root), asked_for(study.root)
+    if not history.related:
+        return []
+    ranked = sorted(_ranked(list(history.related.values()), study.goals), key=lambda pair: pair[0])
+    good = [(rank, point) for rank, point in ranked if rank < _GOOD] or ranked[:1]
+    points = _spread([point for _, point in good], count, cube_of(study.space))
+    configs = {canonical(config): config for config in map(study.space.decode, points)}
+    return [config for key, config in configs.items() if key not in asked and study.space.satisfies(config) is None]
+
+
+def _spread(points: list[Point], count: int, cube: Cube) -> list[Point]:
+    """The first point, and then each time the one that is farthest from those before it."""
+    z = cube.embed(np.array(points))
+    chosen = [0]
+    while len(chosen) < min(count, len(points)):
+        chosen.append(int(squared_distances(z, z[chosen]).min(1).argmax()))
+    return [points[place] for place in chosen]
+
+
+def _ranked(outcomes: list[Outcome], goals: Sequence[Goal]) -> Iterator[tuple[float, Point]]:
+    """The outcomes of each origin at its largest number of steps, with a rank that grows from 0 to 1."""
+    bounds = [goal for goal in goals if goal.is_constraint]
+    longest = {one.origin: max(each.until for each in outcomes if each.origin == one.origin) for one in outcomes}
+    for origin, until in longest.items():
+        rows = [one for one in outcomes if (one.origin, one.until) == (origin, until)]
+        means = np.array([one.totals for one in rows]) / np.array([[one.count] for one in rows])
+        ranks = means[:, : len(goals) - len(bounds)].argsort(0, kind="stable").argsort(0, kind="stable").mean(1)
+        for row, rank, mean in zip(rows, ranks, means, strict=True):
+            yield float(rank + len(rows) * (not keeps_to(bounds, mean))) / len(rows), np.array(row.point)
+
+
+def keeps_to(bounds: Sequence[Goal], values: Sequence[float] | Point) -> bool:
+    """Whether the last of the values, one for each bound, keep to the bounds."""
+    held = values[len(values) - len(bounds) :]
+    return all(goal.holds(float(value)) for goal, value in zip(bounds, held, strict=True))
+
+
 def _follow(history: History, event: Event, study: Study) -> History:
+    if isinstance(event, Act) and event.what == "related":
+        return _learn(history, event, study)
     if not isinstance(event, Result) or not event.tells:
         return history
     job = study.jobs[event.job]
@@ -82,3 +148,25 @@ def _slopes(result: Result, config: Config, point: list[float], study: Study) ->
         width = axis.slope(config.get(dimension.name)) if active and dimension.size is None else math.nan
         found.append(sign * width * result.gradient.get(dimension.name, math.nan))
     return found
+
+
+def _learn(history: History, act: Act, study: Study) -> History:
+    """The results of an earlier study of a related task, each once; in the space and by the goals of this one."""
+    origin, results = related(act)
+    for earlier in results:
+        config = study.space.adopt(earlier.config)
+        if config is None or (origin, earlier.job) in history.told:
+            continue
+        history.told.add((origin, earlier.job))
+        key, point = canonical(config), study.space.encode(config).tolist()
+        values = [goal.loss(earlier.metrics.get(goal.metric, math.nan)) for goal in study.objectives]
+        values += [earlier.metrics.get(goal.metric, math.nan) for goal in study.goals if goal.is_constraint]
+        if earlier.failed:
+            history.related_failed[origin, key] = point
+        elif all(map(math.isfinite, values)):
+            unknown = [math.nan] * len(study.objectives)
+            fresh = Outcome(point, earlier.until, [0.0] * len(values), unknown, origin=origin)
+            outcome = history.related.setdefault((origin, key, earlier.until), fresh)
+            outcome.totals = [total + value for total, value in zip(outcome.totals, values, strict=True)]
+            outcome.count += 1
+    return history

@@ -18,7 +18,7 @@ from tunewell.methods.history import History
 from tunewell.methods.readings import Reader, Readings, at_stage
 from tunewell.methods.terms import Factor, Improvement, Term, Thrift
 from tunewell.study import Goal
-from tunewell.surrogates.gp import Data, Hyperparameters, Posterior, fit_believed
+from tunewell.surrogates.gp import Data, Hyperparameters, Posterior, evidence, fit_believed
 from tunewell.surrogates.kernels import Groups
 from tunewell.surrogates.parzen import Mixture
 from tunewell.surrogates.squeezing import Model, Squeezed, fit_squeeze
@@ -118,7 +118,8 @@ class Modelling:
         (m, d) of the best configs, best first. `density` is that of the priors of the space, where it has any.
         """
         readings = Reader(self.output, self.limit).read(cube, history, goals, rng)
-        terms = self._improvement(readings, readings.embed(pending), rng)
+        models = self._models(readings) if readings.eligible.any() else []
+        terms = self._improvement(readings, models, readings.embed(pending), rng)
         terms += [*_bounded(readings, goals), *_successful(readings), *_thrifty(readings, spending)]
         outcomes = [outcome.point for outcome in history.done.values()]
         tried = np.vstack([outcomes, *history.failed.values(), *pending])
@@ -126,13 +127,15 @@ class Modelling:
         promise = Promise(cube, tuple(terms), readings.stage, frozenset(cube.keys(tried)), belief)
         return promise, readings.best()
 
-    def _improvement(self, readings: Readings, pending: Array, rng: np.random.Generator) -> list[Term]:
+    def _improvement(
+        self, readings: Readings, models: Sequence[Model], pending: Array, rng: np.random.Generator
+    ) -> list[Term]:
         """The improvement on what can be best; where nothing can, none: until something keeps to the constraints, only
         these count.
         """
-        if not readings.eligible.any():
+        if not models:
             return []
-        models, values = self._models(readings), readings.values
+        values = readings.values
         if self.incumbent == "mean":
             values = np.stack([model.predict(readings.z)[0] for model in models], axis=1)
         if len(models) > 1:
@@ -143,6 +146,16 @@ class Modelling:
         return [Improvement(model, best)]
 
     def _models(self, readings: Readings) -> list[Model]:
+        """One for each goal: without the results of related tasks where the own ones are likelier alone than after
+        these, as the evidence has it.
+        """
+        models = self._each(readings)
+        if readings.own == len(readings.z):
+            return models
+        pairs = zip(models, self._each(readings.alone()), strict=True)
+        return [max(pair, key=lambda model: _likelihood(model, readings.tasks)) for pair in pairs]
+
+    def _each(self, readings: Readings) -> list[Model]:
         """One for each goal; the derivatives are those of the first."""
         unknown = np.full_like(readings.slopes, np.nan)
         slopes = [readings.slopes, *[unknown] * (readings.values.shape[1] - 1)]
@@ -161,6 +174,13 @@ class Modelling:
         squeeze, hyper = fit_squeeze(part, Hyperparameters.start(data.columns.count))
         inside = slopes / squeeze.slope(data.z[: len(slopes)])
         return Squeezed(_model(squeeze.of_data(data), inside, hyper), squeeze)
+
+
+def _likelihood(model: Model, tasks: int) -> float:
+    """The log likelihood of the values of this study, given those of related tasks."""
+    data, logs = model.data.values(), model.hyper.vector()
+    others = np.flatnonzero((data.z[:, data.z.shape[1] - tasks :] > 0.5).any(1))
+    return evidence(logs, data)[0] - (evidence(logs, data.part(others))[0] if len(others) else 0.0)
 
 
 def _with_failures(data: Data, failed: Array) -> Data:
@@ -221,7 +241,8 @@ def _bounded(readings: Readings, goals: Sequence[Goal]) -> list[Factor]:
     """A factor for each side of each measured constraint."""
     found = []
     for place, goal in enumerate(reversed([goal for goal in goals if goal.is_constraint]), start=1):
-        values = np.array([outcome.totals[-place] for outcome in readings.outcomes]) / readings.counts
+        values = np.array([outcome.totals[-place] for outcome in readings.outcomes[: readings.own]])
+        values = values / readings.counts[: readings.own]
         sides = [(1.0, goal.at_most), (-1.0, None if goal.at_least is None else -goal.at_least)]
         found += [_factor(readings, sign * values, bound) for sign, bound in sides if bound is not None]
     return found
@@ -236,8 +257,11 @@ def _factor(readings: Readings, values: Array, bound: float) -> Factor:
 
 
 def _plain(readings: Readings, values: Array) -> Data:
-    """Other values (n,) of the outcomes, of unknown variance."""
-    return Data(readings.z, values, readings.columns, np.zeros(len(values)), readings.counts)
+    """Other values (m,) of the outcomes of this study, of unknown variance: those of related tasks are on scales of
+    their own.
+    """
+    own = readings.own
+    return Data(readings.z[:own], values, readings.columns, np.zeros(own), readings.counts[:own])
 
 
 def _successful(readings: Readings) -> list[Factor]:
@@ -253,7 +277,8 @@ def _thrifty(readings: Readings, spending: Spending | None) -> list[Thrift]:
     """A model of the logarithm of what a trial costs, where the budget counts it and it differs."""
     if spending is None:
         return []
-    costs = [getattr(outcome, spending.what) for outcome in readings.outcomes] / readings.counts
+    own = readings.own
+    costs = [getattr(outcome, spending.what) for outcome in readings.outcomes[:own]] / readings.counts[:own]
     if not costs.min() > 0 or np.ptp(np.log(costs)) < _LIKE:  # also where one is unknown, NaN
         return []
     logs = np.log(costs)

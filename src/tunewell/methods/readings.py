@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tunewell.methods.cube import Array, Cube, Flags
 from tunewell.methods.front import best_first, fits_boxes, mixed
-from tunewell.methods.history import History, Outcome
+from tunewell.methods.history import History, Outcome, keeps_to
 from tunewell.study import Goal
 from tunewell.surrogates.gp import Columns
 from tunewell.surrogates.hypervolume import non_dominated
 from tunewell.surrogates.kernels import Groups, squared_distances
 from tunewell.surrogates.warping import WARPS, steepness
 
+_RELATED = 100
+"""How many results of related tasks enter a model at most: they are to lead, not to crowd out."""
+
+_BY_OUTCOME = ("outcomes", "points", "z", "values", "variances", "counts", "slopes", "allowed", "eligible")
+"""What of readings has a row for each outcome."""
+
 
 @dataclass(frozen=True)
 class Readings:
     """What n outcomes say, for a model of each of k goals.
 
-    `points` (n, d) are those of the space, `z` (n, p) the same as columns of `cube` and, where results of several
-    numbers of steps are modelled together, of their logarithm; `stage` (q,) is what stands there for the largest. The
-    losses are warped to `values` (n, k), whose `variances` (n, k) are known or 0, each the mean of `counts` (n,)
-    results; `slopes` (n, p) are the derivatives of the first goal's values, NaN where one is unknown. Those that keep
-    to the constraints are `allowed` (n,), the trained ones of them that can be best `eligible` (n,). `lost` (m, p) are
-    the columns of what failed.
+    The first `own` outcomes are those of the study, the others those of related tasks. `points` (n, d) are those of the
+    space, `z` (n, p) the same as columns of `cube`; where results of several numbers of steps are modelled together, of
+    their logarithm; and of one indicator for each of the `tasks`. `stage` (q,) is what stands behind the cube for the
+    largest number of steps of this study. The losses are warped to `values` (n, k), whose `variances` (n, k) are known
+    or 0, each the mean of `counts` (n,) results; `slopes` (n, p) are the derivatives of the first goal's values, NaN
+    where one is unknown. Those that keep to the constraints are `allowed` (n,), the own and trained ones of them that
+    can be best `eligible` (n,). `lost` (m, p) are the columns of what failed.
     """
 
     cube: Cube
     outcomes: Sequence[Outcome]
+    own: int
     points: Array
     z: Array
     stage: Array
+    tasks: int
     values: Array
     variances: Array
     counts: Array
@@ -46,16 +55,27 @@ class Readings:
     def columns(self) -> Columns:
         """What the columns are: those of the cube, then those of the stage."""
         groups = np.concatenate([self.cube.groups, len(self.cube.sizes) + np.arange(len(self.stage))]).astype(np.intp)
-        numbers = np.concatenate([~self.cube.choices[self.cube.groups], np.ones(len(self.stage), dtype=bool)])
+        behind = np.arange(len(self.stage)) < len(self.stage) - self.tasks
+        numbers = np.concatenate([~self.cube.choices[self.cube.groups], behind])
         return Columns.of(groups, numbers)
 
     def embed(self, points: Array) -> Array:
         """Points (m, d) as columns (m, p), trained to the largest number of steps."""
         return at_stage(self.cube.embed(points), self.stage)
 
+    def alone(self) -> Readings:
+        """The readings of this study, without those of related tasks."""
+        own = slice(self.own)
+        kept = {name: getattr(self, name)[own] for name in _BY_OUTCOME}
+        here = ~self.lost[:, self.lost.shape[1] - self.tasks :].any(1)
+        return replace(self, **kept, lost=self.lost[here])
+
     def best(self) -> Array:
-        """The points (m, d) of the best outcomes, best first: eight, or the whole front."""
-        return self.points[best_first(self.values, self.allowed)[: max(8, _front(self.values[self.allowed]))]]
+        """The points (m, d) of the best outcomes, best first: eight, or the whole front; and eight of related tasks."""
+        values, allowed = self.values[: self.own], self.allowed[: self.own]
+        own = best_first(values, allowed)[: max(8, _front(values[allowed]))]
+        others = best_first(self.values[self.own :], self.allowed[self.own :])[:8]
+        return self.points[[*own, *(self.own + others)]]
 
 
 @dataclass(frozen=True)
@@ -67,28 +87,58 @@ class Reader:
 
     def read(self, cube: Cube, history: History, goals: Sequence[Goal], rng: np.random.Generator) -> Readings:
         """The outcomes of a study of these goals. More goals than a hypervolume bears are mixed to one, at random."""
-        outcomes, bounds = list(history.done.values()), [goal for goal in goals if goal.is_constraint]
+        own, others = list(history.done.values()), list(history.related.values())
+        outcomes, bounds = own + others, [goal for goal in goals if goal.is_constraint]
         losses, errors = _losses(outcomes, len(goals) - len(bounds))
-        if not fits_boxes(losses):
+        if not fits_boxes(losses[: len(own)]):
             losses = mixed(self._warped(outcomes, losses), rng)
             errors = np.full_like(losses, np.nan)
-        values, variances = self._warped(outcomes, losses), _variances(errors, losses)
-        kept = self._kept(cube, outcomes, values)
+        values, variances = self._warped(outcomes, losses), _variances(errors, losses, len(own))
+        known = _thinned(cube, own, values[: len(own)], self.limit)
+        kept = np.concatenate([known, len(own) + _thinned(cube, others, values[len(own) :], _RELATED)])
         steep = self._steep(outcomes, losses, values)[kept]
         outcomes, values, variances = [outcomes[place] for place in kept], values[kept], variances[kept]
         points = np.array([outcome.point for outcome in outcomes])
-        z, stage = _staged(cube.embed(points), np.array([float(outcome.until) for outcome in outcomes]))
+        origins = list(
+            dict.fromkeys([*(key[0] for key in history.related), *(key[0] for key in history.related_failed)])
+        )
+        steps, stage = _stages(outcomes, len(known))
+        behind = np.hstack([steps, _tasks([outcome.origin for outcome in outcomes], origins)])
+        z, stage = np.hstack([cube.embed(points), behind]), np.concatenate([stage, np.zeros(len(origins))])
         counts = np.array([float(outcome.count) for outcome in outcomes])
         allowed = np.array([_is_allowed(outcome, bounds) for outcome in outcomes])
-        failed = np.array([*history.failed.values()]).reshape(-1, points.shape[1])[-self.limit // 2 :]
-        slopes, lost = _slopes(cube, outcomes, steep, z.shape[1]), at_stage(cube.embed(failed), stage)
-        eligible = allowed & _is_longest(outcomes)
-        return Readings(cube, outcomes, points, z, stage, values, variances, counts, slopes, allowed, eligible, lost)
+        slopes, lost = _slopes(cube, outcomes, steep, z.shape[1]), self._lost(cube, history, origins, stage)
+        eligible = allowed & _is_longest(outcomes, len(known))
+        return Readings(
+            cube,
+            outcomes,
+            len(known),
+            points,
+            z,
+            stage,
+            len(origins),
+            values,
+            variances,
+            counts,
+            slopes,
+            allowed,
+            eligible,
+            lost,
+        )
+
+    def _lost(self, cube: Cube, history: History, origins: Sequence[str], stage: Array) -> Array:
+        """The columns of what failed, here and in related tasks."""
+        own = [(point, "") for point in history.failed.values()][-self.limit // 2 :]
+        others = [(point, origin) for (origin, _), point in history.related_failed.items()][-_RELATED // 2 :]
+        points = np.array([point for point, _ in own + others]).reshape(-1, len(cube.dimensions))
+        lost = at_stage(cube.embed(points), stage)
+        lost[:, lost.shape[1] - len(origins) :] = _tasks([origin for _, origin in own + others], origins)
+        return lost
 
     def _warped(self, outcomes: Sequence[Outcome], losses: Array) -> Array:
-        """The losses (n, k) as values; those of each goal and number of steps among themselves."""
+        """The losses (n, k) as values; those of each goal, origin and number of steps among themselves."""
         found = np.empty_like(losses)
-        for rows in _by_steps(outcomes):
+        for rows in _alike(outcomes):
             for goal, column in enumerate(losses.T):
                 found[rows, goal] = WARPS[self.output](column[rows])
         return found
@@ -98,25 +148,26 @@ class Reader:
         found = np.full(len(losses), np.nan)
         if losses.shape[1] == 1 < len(outcomes[0].variances):
             return found
-        for rows in _by_steps(outcomes):
+        for rows in _alike(outcomes):
             found[rows] = steepness(self.output, losses[rows, 0], values[rows, 0])
         return found
 
-    def _kept(self, cube: Cube, outcomes: Sequence[Outcome], values: Array) -> Groups:
-        """Which outcomes enter the models: all, or a third each of the best, of those nearest to the best one or to the
-        front, and of the others, evenly over time.
-        """
-        if len(outcomes) <= self.limit:
-            return np.arange(len(outcomes))
-        third = self.limit // 3
-        order = best_first(values, np.ones(len(values), dtype=bool))
-        z = cube.embed(np.array([outcome.point for outcome in outcomes]))
-        near = np.argsort(squared_distances(z, z[order[: _front(values)]]).min(1), kind="stable")
-        chosen = dict.fromkeys([*order[:third].tolist()])
-        chosen.update(dict.fromkeys([place for place in near.tolist() if place not in chosen][:third]))
-        rest = np.array([place for place in range(len(outcomes)) if place not in chosen])
-        evenly = rest[np.linspace(0, len(rest) - 1, self.limit - len(chosen)).astype(int)]
-        return np.sort(np.array([*chosen, *evenly.tolist()]))
+
+def _thinned(cube: Cube, outcomes: Sequence[Outcome], values: Array, limit: int) -> Groups:
+    """Which outcomes enter the models: all, or a third each of the best, of those nearest to the best one or to the
+    front, and of the others, evenly over time.
+    """
+    if len(outcomes) <= limit:
+        return np.arange(len(outcomes))
+    third = limit // 3
+    order = best_first(values, np.ones(len(values), dtype=bool))
+    z = cube.embed(np.array([outcome.point for outcome in outcomes]))
+    near = np.argsort(squared_distances(z, z[order[: _front(values)]]).min(1), kind="stable")
+    chosen = dict.fromkeys([*order[:third].tolist()])
+    chosen.update(dict.fromkeys([place for place in near.tolist() if place not in chosen][:third]))
+    rest = np.array([place for place in range(len(outcomes)) if place not in chosen])
+    evenly = rest[np.linspace(0, len(rest) - 1, limit - len(chosen)).astype(int)]
+    return np.sort(np.array([*chosen, *evenly.tolist()]))
 
 
 def at_stage(z: Array, stage: Array) -> Array:
@@ -131,33 +182,47 @@ def _losses(outcomes: Sequence[Outcome], goals: int) -> tuple[Array, Array]:
     return losses, np.sqrt([outcome.variances for outcome in outcomes]) / counts
 
 
-def _variances(errors: Array, losses: Array) -> Array:
-    """The squares of standard errors (n, k) as shares of the variances of the losses; 0 where they are unknown."""
-    if np.isnan(errors).all():
-        return np.zeros_like(losses)
-    spread = losses.std(0)
-    known: Array = (np.nan_to_num(errors) / np.where(spread > 0, spread, np.inf)) ** 2
-    return known
-
-
-def _by_steps(outcomes: Sequence[Outcome]) -> list[Flags]:
-    """The rows (n,) of each number of steps."""
-    untils = np.array([outcome.until for outcome in outcomes])
-    return [untils == until for until in np.unique(untils)]
-
-
-def _is_longest(outcomes: Sequence[Outcome]) -> Flags:
-    return _by_steps(outcomes)[-1]
-
-
-def _staged(z: Array, untils: Array) -> tuple[Array, Array]:
-    """The columns with the logarithm of the steps behind them, and what stands there for the largest: nothing where
-    all are equal.
+def _variances(errors: Array, losses: Array, own: int) -> Array:
+    """The squares of standard errors (n, k) as shares of the variances of the losses of the first `own`; 0 where they
+    are unknown.
     """
-    logs = np.log(untils)
+    found = np.zeros_like(losses)
+    if not np.isnan(errors[:own]).all():
+        spread = losses[:own].std(0)
+        found[:own] = (np.nan_to_num(errors[:own]) / np.where(spread > 0, spread, np.inf)) ** 2
+    return found
+
+
+def _alike(outcomes: Sequence[Outcome]) -> list[Flags]:
+    """The rows (n,) of each origin and number of steps: their losses can be compared."""
+    kinds = [(outcome.origin, outcome.until) for outcome in outcomes]
+    return [np.array([kind == each for each in kinds]) for kind in sorted(set(kinds))]
+
+
+def _is_longest(outcomes: Sequence[Outcome], own: int) -> Flags:
+    """Which of the first `own` outcomes have the most steps of these."""
+    untils = np.array([outcome.until for outcome in outcomes])
+    longest: Flags = (untils == untils[:own].max()) & (np.arange(len(untils)) < own)
+    return longest
+
+
+def _stages(outcomes: Sequence[Outcome], own: int) -> tuple[Array, Array]:
+    """The logarithms of the steps, from 0 to 1, as a column (n, 1), and what stands there for the most steps of the
+    first `own`; no column where all are equal.
+    """
+    logs = np.log([float(outcome.until) for outcome in outcomes])
     if not np.ptp(logs):
-        return z, np.zeros(0)
-    return np.hstack([z, ((logs - logs.min()) / np.ptp(logs))[:, None]]), np.ones(1)
+        return np.zeros((len(logs), 0)), np.zeros(0)
+    scaled = (logs - logs.min()) / np.ptp(logs)
+    return scaled[:, None], scaled[:own].max(keepdims=True)
+
+
+def _tasks(origins: Sequence[str], known: Sequence[str]) -> Array:
+    """An indicator of each of the known origins (n, q)."""
+    found = np.zeros((len(origins), len(known)))
+    for row, origin in enumerate(origins):
+        found[row, [origin == each for each in known]] = 1.0
+    return found
 
 
 def _front(values: Array) -> int:
@@ -166,8 +231,7 @@ def _front(values: Array) -> int:
 
 
 def _is_allowed(outcome: Outcome, bounds: Sequence[Goal]) -> bool:
-    values = outcome.totals[len(outcome.totals) - len(bounds) :]
-    return all(goal.holds(total / outcome.count) for goal, total in zip(bounds, values, strict=True))
+    return keeps_to(bounds, [total / outcome.count for total in outcome.totals])
 
 
 def _slopes(cube: Cube, outcomes: Sequence[Outcome], steep: Array, width: int) -> Array:

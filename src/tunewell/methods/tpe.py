@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 
 from tunewell.errors import StudyError, Unsupported
+from tunewell.methods.history import leads
 from tunewell.space import Choice, Config, Constant, Entry, Space, Weights
 from tunewell.space.scale import LogIntegers, Options, Steps
 from tunewell.study import Event, Job, Result, Study, canonical
@@ -133,7 +134,7 @@ class TPE:
     def _designed(self, study: Study, known: Known, rng: np.random.Generator) -> Config:
         """The default config; then points of a Latin hypercube of `start` points; then random ones. New ones first."""
         space, place = study.space, len(study.jobs)
-        options = [] if known.rows else [space.default()]
+        options = [*leads(study), *([] if known.rows else [space.default()])]
         if place < self.start:
             chances = _hypercube(self.start, len(space.paths), study.seed)[place]
             options.append(space.decode(tree_of(space).drawn(chances[None])[0]))

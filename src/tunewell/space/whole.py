@@ -181,6 +181,18 @@ class Space:
             return None
         return found if self.satisfies(found) is None else None
 
+    def overlap(self, config: Mapping[str, Any]) -> Config:
+        """A config of another space, as one of this: what is unknown or inactive here is dropped.
+
+        An entry that the other space lacks takes its explicit default. Raises SpaceError which names the entry that is
+        missing and has none, or out of range, or the constraint that is violated.
+        """
+        found = tree.read(self._level, config, tree.given)
+        violated = self.satisfies(found)
+        if violated is not None:
+            raise SpaceError(f"constraint {violated!r} is violated", hint=self._shown(violated))
+        return found
+
     # ---- other spaces
 
     def narrow(self, ranges: Mapping[str, Sequence[Any]]) -> Space:
