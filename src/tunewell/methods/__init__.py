@@ -10,9 +10,9 @@
     compose.py       Take, Then
     unique.py        Unique: no config twice
     zoom.py          Zoom
+    cube.py          a space as a model and a search see it: many points at once
     history.py       what ended, as a model reads it
     tpe.py           TPE: the density of the good trials over that of the others
-    cube.py          a space as a model and a search see it: many points at once
     terms.py         what an acquisition is made of
     front.py         what several goals make of it
     readings.py      outcomes as the arrays that models are made of

@@ -14,7 +14,6 @@ from tunewell.methods.cube import Cube, cube_of
 from tunewell.methods.plan import asked_for
 from tunewell.space import Config
 from tunewell.study import Act, Event, Goal, Result, Study, canonical
-from tunewell.surrogates.kernels import squared_distances
 
 Point = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -82,6 +81,8 @@ def leads(study: Study, count: int = LEADS) -> list[Config]:
 
 def _spread(points: list[Point], count: int, cube: Cube) -> list[Point]:
     """The first point, and then each time the one that is farthest from those before it."""
+    from tunewell.surrogates.kernels import squared_distances
+
     z = cube.embed(np.array(points))
     chosen = [0]
     while len(chosen) < min(count, len(points)):
