@@ -280,3 +280,15 @@ def test_a_goal_that_did_not_come_leaves_a_result_out():
     with begun(at_most={"size": 2.0}) as new:
         assert new.add_from(old).added == 2
     assert math.isfinite(old.best.value)
+
+
+def test_the_command_says_what_it_did(tmp_path):
+    from click.testing import CliRunner
+
+    from tunewell.cli import commands
+
+    store = str(tmp_path / "tune.db")
+    with finished(store=store), begun(store=store):
+        pass
+    said = CliRunner().invoke(commands, ["add-from", "new", "old", "--store", store])
+    assert said.output == "'new': 12 results added\n"
