@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
+    from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
     from tunewell.methods.tpe import TPE
@@ -84,6 +85,7 @@ _HOMES = {
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
+    "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
     "tunewell.methods.tpe": "TPE",
@@ -129,6 +131,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "NotAStudy",
     "ObjectiveError",
     "Ordinal",
+    "PBT",
     "Processes",
     "Quantiles",
     "Random",
