@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
+    from tunewell.methods.schedule import Schedule, schedule_of
     from tunewell.methods.tpe import TPE
     from tunewell.methods.unique import Unique
     from tunewell.methods.zoom import Zoom
@@ -88,6 +89,7 @@ _HOMES = {
     "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
+    "tunewell.methods.schedule": "Schedule schedule_of",
     "tunewell.methods.tpe": "TPE",
     "tunewell.methods.unique": "Unique",
     "tunewell.methods.zoom": "Zoom",
@@ -140,6 +142,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Result",
     "Rows",
     "Run",
+    "Schedule",
     "Sealed",
     "Simulated",
     "Sobol",
@@ -166,6 +169,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "open_store",
     "open_study",
     "run",
+    "schedule_of",
     "tune",
     "verify",
 ]
