@@ -69,9 +69,7 @@ def perturbed(
 class _Perturbation(_Mutation):
     """One perturbation on its way down the tree."""
 
-    def __init__(
-        self, moved: set[str], rng: np.random.Generator, strength: float, width: int, resample: float
-    ) -> None:
+    def __init__(self, moved: set[str], rng: np.random.Generator, strength: float, width: int, resample: float) -> None:
         super().__init__(moved, rng, strength, width)
         self.resample = resample
 
