@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -127,6 +128,11 @@ def test_a_copy_is_the_newest_scored_state_of_its_donor(seed, workers, failures,
         assert same == (job.tag == study.jobs[job.parent].tag) or (job.tag == study.jobs[job.parent].tag and failures)
 
 
+def unseen(job):
+    """The job without the number of events before it: one that was cut off reports again."""
+    return msgspec.structs.replace(job, seen=-1)
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3]), st.floats(0, 1))
 def test_a_study_that_is_cut_anywhere_goes_on_and_with_one_worker_the_same(seed, workers, share):
@@ -136,7 +142,8 @@ def test_a_study_that_is_cut_anywhere_goes_on_and_with_one_worker_the_same(seed,
     for jobs in members(again).values():
         assert jobs[-1].until == 20 or all(again.results[job.id].status == "failed" for job in jobs[-3:])
     if workers == 1:
-        assert again.jobs == study.jobs
+        told = {job.id: unseen(job) for job in again.jobs.values()}
+        assert told == {job.id: unseen(job) for job in study.jobs.values()}
         assert again.results == study.results
 
 
