@@ -6,7 +6,7 @@ import pytest
 
 import tunewell as tw
 from tests.test_study import opened, ran
-from tunewell.checkpoints import garbage, keeps, origin, unsaid_result
+from tunewell.checkpoints import garbage, keeps, origin, sweep, unsaid_result
 from tunewell.events import Goal, Job, Report
 
 
@@ -37,6 +37,31 @@ def test_a_parent_stays_while_its_child_saved_nothing(study):
     first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1))
     ran(study, 0.1, 1.0, until=3, parent=first)
     assert first in keeps(study)
+
+
+def test_a_parent_stays_while_only_copies_went_on_from_it(study):
+    first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1), tag=("a",))
+    copy = ran(study, 0.9, 1.0, until=3, parent=first, saved=saved(study, 1, 3), tag=("b",))
+    assert keeps(study) == {first, copy}
+    same = ran(study, 0.1, 1.0, until=3, parent=first, saved=saved(study, 2, 3), tag=("a",))
+    assert keeps(study) == {copy, same}
+
+
+def test_a_copy_replaces_what_stood_in_its_place(study):
+    first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1), tag=("a",))
+    other = ran(study, 0.9, 1.0, until=1, saved=saved(study, 1, 1), tag=("b",))
+    copy = ran(study, 0.5, 1.0, until=3, parent=other, saved=saved(study, 2, 3), tag=("a",))
+    assert keeps(study) == {other, copy}
+    sweep(study, study.events[-1])
+    assert not study.path(study.results[first].saved).exists()
+    assert study.path(study.results[other].saved).exists()
+
+
+def test_without_a_tag_no_place_is_taken(study):
+    first = ran(study, 0.1, 1.0, until=9, saved=saved(study, 0, 9))
+    other = ran(study, 0.9, 1.0, until=1, saved=saved(study, 1, 1))
+    copy = ran(study, 0.5, 1.0, until=3, parent=other, saved=saved(study, 2, 3))
+    assert keeps(study) == {first, other, copy}
 
 
 def test_a_job_goes_on_from_its_own_checkpoint_then_its_parents_then_nothing(study):

@@ -360,6 +360,49 @@ def test_a_tiny_mutation_of_an_integer_goes_to_its_neighbour() -> None:
     assert {space.mutate({"x": 50}, rng(seed), strength=1e-6)["x"] for seed in range(30)} == {49, 51}
 
 
+def walked(space: Space, steps: int = 4000, strength: float = 0.1, resample: float = 0.0) -> list[Any]:
+    """The values of "x" on a walk of perturbations."""
+    draws, config, seen = rng(), space.sample(rng()), []
+    for _ in range(steps):
+        config = space.perturb(config, draws, strength, resample)
+        space.validate(config)
+        seen.append(config["x"])
+    return seen
+
+
+@pytest.mark.parametrize("strength", [0.05, 0.3])
+def test_perturbed_integers_drift_nowhere(strength: float) -> None:
+    """A walk visits every integer as often as the scale is wide there."""
+    seen = walked(Space({"x": Int(1, 4)}), steps=8000, strength=strength)
+    assert all(0.2 < seen.count(value) / len(seen) < 0.3 for value in (1, 2, 3, 4))
+    logs = np.log(walked(Space({"x": Int(1, 100, log=True)}), steps=8000, strength=0.3))
+    assert abs(np.mean(logs) - np.mean(np.log(walked(Space({"x": Int(1, 100, log=True)}), 4000, 0.3, 1.0)))) < 0.25
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 100), st.floats(0.001, 0.05))
+def test_a_perturbed_integer_goes_up_as_often_as_down(value: int, strength: float) -> None:
+    space, draws = Space({"x": Int(-100, 200)}), rng()
+    moves = [space.perturb({"x": value}, draws, strength, 0.0)["x"] - value for _ in range(400)]
+    assert abs(np.mean(moves)) <= 4.5 * max(np.std(moves), 0.05) / 20
+
+
+def test_a_perturbation_changes_options_only_by_drawing_them_anew() -> None:
+    space = optimizers()
+    config = {"lr": 0.1, "optimizer": "lbfgs", "units": 16, "layers": 4, "seed": 7}
+    moved = [space.perturb(config, rng(seed), 0.1, 0.0) for seed in range(50)]
+    assert {child["optimizer"] for child in moved} == {"lbfgs"}
+    drawn = [space.perturb(config, rng(seed), 0.1, 0.3) for seed in range(200)]
+    assert {child["optimizer"] for child in drawn} > {"lbfgs"}
+    assert all(space.validate(child) == child for child in moved + drawn)
+
+
+def test_a_perturbation_is_as_wide_as_its_strength_on_a_logarithmic_scale() -> None:
+    space = Space({"x": Float(1e-4, 1, log=True)})
+    steps = [math.log10(space.perturb({"x": 1e-2}, rng(seed), 0.05, 0.0)["x"]) + 2 for seed in range(500)]
+    assert 0.17 < np.std(steps) < 0.23
+
+
 def test_a_crossing_keeps_a_branch_together() -> None:
     space = optimizers()
     a = {"lr": 0.1, "optimizer": "sgd", "momentum": 0.1, "nesterov": True, "units": 16, "layers": 1, "seed": 7}

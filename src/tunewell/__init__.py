@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
+    from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
+    from tunewell.methods.schedule import Schedule, schedule_of
     from tunewell.methods.tpe import TPE
     from tunewell.methods.unique import Unique
     from tunewell.methods.zoom import Zoom
@@ -84,8 +86,10 @@ _HOMES = {
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
+    "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
+    "tunewell.methods.schedule": "Schedule schedule_of",
     "tunewell.methods.tpe": "TPE",
     "tunewell.methods.unique": "Unique",
     "tunewell.methods.zoom": "Zoom",
@@ -129,6 +133,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "NotAStudy",
     "ObjectiveError",
     "Ordinal",
+    "PBT",
     "Processes",
     "Quantiles",
     "Random",
@@ -137,6 +142,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Result",
     "Rows",
     "Run",
+    "Schedule",
     "Sealed",
     "Simulated",
     "Sobol",
@@ -163,6 +169,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "open_store",
     "open_study",
     "run",
+    "schedule_of",
     "tune",
     "verify",
 ]

@@ -1,6 +1,6 @@
 """Which checkpoints a study still needs, where a job goes on from, and what can be deleted.
 
-`keeps` is the rule: the checkpoint of every job that nobody has gone on from yet, and of every pending job's parent. A
+`keeps` is the rule: the checkpoint of every job that nothing has replaced yet, and of every pending job's parent. A
 running job keeps its last one.
 """
 
@@ -10,19 +10,50 @@ import math
 import shutil
 from pathlib import Path
 
+import msgspec
+
+from tunewell.order import ordered
 from tunewell.study import Event, Job, Report, Result, Study
 
 
 def keeps(study: Study) -> set[int]:
-    """The finished jobs whose checkpoints must stay: every leaf, and every parent of a pending job."""
-    parents = {job.parent for job in study.jobs.values() if job.parent is not None and _succeeded(study, job)}
+    """The finished jobs whose checkpoints must stay: all that are not replaced, and every parent of a pending job.
+
+    A job is replaced when its trial went on and saved; or when its place in the method's plan was taken by a copy: a
+    job with its tag that went on from elsewhere, or with another config, and saved. A copy alone replaces nobody: the
+    trial that was copied may still go on.
+    """
     waiting = {job.parent for job in study.pending() if job.parent is not None}
-    return {job for job in study.results if job not in parents} | waiting
+    return (study.results.keys() - _followed(study).replaced) | waiting
 
 
-def _succeeded(study: Study, job: Job) -> bool:
-    """Whether a job carries its parent's state on: it has ended and saved a checkpoint of its own."""
-    return job.id in study.results and study.results[job.id].saved is not None
+class _Followed(msgspec.Struct):
+    """Fold state: the jobs that are `replaced`, whose place each job `took`, and the `newest` of each tag."""
+
+    replaced: set[int] = set()
+    took: dict[int, int] = {}
+    newest: dict[tuple[str | int, ...], int] = {}
+
+    def follow(self, event: Event, study: Study) -> _Followed:
+        """One event more."""
+        if not isinstance(event, Result) or event.saved is None:
+            return self
+        job = study.jobs[event.job]
+        if job.parent is not None:
+            before = study.jobs[job.parent]
+            goes_on = (job.config, job.seed) == (before.config, before.seed)
+            old = before.id if goes_on else self.newest.get(job.tag)
+            if old is not None:
+                self.replaced.add(old)
+                self.took[job.id] = old
+        if job.tag:
+            self.newest[job.tag] = job.id  # without a tag nobody knows what replaces what
+        return self
+
+
+def _followed(study: Study) -> _Followed:
+    """What is replaced as far as methods have seen, which may still copy the rest."""
+    return ordered(study, study.settings.deterministic).fold("followed", _Followed, _Followed.follow)
 
 
 def origin(study: Study, job: Job) -> tuple[int, Path | None]:
@@ -55,16 +86,24 @@ def _exists(study: Study, saved: str | None) -> bool:
 
 
 def sweep(study: Study, event: Event) -> None:
-    """Delete what a committed event has made useless: a running job's older checkpoints, a parent that was gone on
-    from.
-    """
+    """Delete what a committed event has made useless: a running job's older checkpoints, and what it replaced."""
     if isinstance(event, Report) and event.saved is not None:
         _drop_older(study, event.job, event.saved)
     elif isinstance(event, Result):
         _drop_older(study, event.job, event.saved or _last_saved(study, event.job))
-        parent = study.jobs[event.job].parent
-        if parent is not None and event.saved is not None and not _waited_for(study, parent):
-            _delete(study, study.results[parent].saved)
+        for old in _just_replaced(study, event.job):
+            if not _waited_for(study, old):
+                _delete(study, study.results[old].saved)
+
+
+def _just_replaced(study: Study, job: int) -> set[int]:
+    """What a job that has ended replaced or went on from; in a deterministic study those before it, which methods have
+    only now seen.
+    """
+    followed, width = _followed(study), study.settings.deterministic or 0
+    ended = range(max(0, job - 2 * width), job + 1)
+    found = {old for number in ended for old in (followed.took.get(number), study.jobs[number].parent)}
+    return {old for old in found if old in followed.replaced}
 
 
 def _waited_for(study: Study, job: int) -> bool:

@@ -37,6 +37,8 @@ class SpaceContract:
             yield from (config, self.space.cross(before, config, rng))
             if self.space.size > 1 and not self.space.constraints:
                 yield self.space.mutate(config, rng)
+            if not self.space.constraints:
+                yield self.space.perturb(config, rng)
             before = config
 
     def test_every_config_that_it_makes_lies_in_it(self, rng: np.random.Generator) -> None:
@@ -77,6 +79,8 @@ class SpaceContract:
         ]
         if space.size > 1 and not space.constraints:
             makers.append(lambda one, two, rng: space.mutate(one, rng))
+        if not space.constraints:
+            makers.append(lambda one, two, rng: space.perturb(one, rng))
         return makers
 
     def test_it_comes_back_from_json(self) -> None:

@@ -6,6 +6,8 @@
     grid.py          Grid
     rungs.py         the rungs of successive halving: steps, tables, who stands where
     halving.py       Halving: successive halving, ASHA, Hyperband
+    pbt.py           PBT: population-based training
+    schedule.py      Schedule: a config that changes at given steps; that of a lineage
     narrowing.py     which part of a space the evidence leaves
     compose.py       Take, Then
     unique.py        Unique: no config twice

@@ -40,6 +40,9 @@ class Axis(Protocol):
     def unit(self, value: Any) -> float:
         """The point of the unit interval where a value, or the one nearest to it, lies."""
 
+    def cell(self, value: Any) -> tuple[float, float]:
+        """The ends of the part of the unit interval that is this value; one point of a continuous axis."""
+
     def slope(self, value: Any) -> float:
         """The derivative of the value along the unit interval, at a value; NaN where values jump."""
 
@@ -78,6 +81,9 @@ class Line:
         if self.span == 0:
             return 0.5
         return round(_clip((value - self.low) / self.span) * TOP) / TOP
+
+    def cell(self, value: float) -> tuple[float, float]:
+        return self.unit(value), self.unit(value)
 
     def slope(self, value: float) -> float:
         return self.span
@@ -123,6 +129,9 @@ class LogLine:
             return 0.0
         return round(_clip(math.log1p((value - self.low) / self.low) / self.span) * TOP) / TOP
 
+    def cell(self, value: float) -> tuple[float, float]:
+        return self.unit(value), self.unit(value)
+
     def slope(self, value: float) -> float:
         return self.span * value
 
@@ -159,6 +168,9 @@ class LogIntegers:
 
     def unit(self, value: float) -> float:
         return self.line.unit(value)
+
+    def cell(self, value: float) -> tuple[float, float]:
+        return self.line.unit(value - 0.5), self.line.unit(value + 0.5)
 
     def slope(self, value: Any) -> float:
         return math.nan
@@ -223,6 +235,10 @@ class Steps:
         index = self.index(value)
         return (index + 0.5) / self.count if self.count <= CELLS else index / (self.count - 1)
 
+    def cell(self, value: float) -> tuple[float, float]:
+        index = self.index(value)
+        return (index / self.count, (index + 1) / self.count) if self.count <= CELLS else (self.unit(value),) * 2
+
     def slope(self, value: Any) -> float:
         return math.nan
 
@@ -267,6 +283,9 @@ class Options:
 
     def unit(self, value: Any) -> float:
         return (self.number(value) + 0.5) / len(self.values)
+
+    def cell(self, value: Any) -> tuple[float, float]:
+        return self.number(value) / len(self.values), (self.number(value) + 1) / len(self.values)
 
     def slope(self, value: Any) -> float:
         return math.nan

@@ -54,6 +54,37 @@ class _Mutation:
         return _step(node.axis, old, self.strength * float(self.rng.standard_normal()))
 
 
+def perturbed(
+    level: Level, config: Mapping[str, Any], rng: np.random.Generator, strength: float, resample: float, width: int
+) -> Config:
+    """`config` with each active number and Ordinal moved, and each active entry drawn anew with chance `resample`.
+
+    A move is a normal step of `strength` times the scale, reflected at the ends. A Choice changes only where it is
+    drawn, and the entries of its new option are drawn with it.
+    """
+    movable = {node.path for node in active(level, config) if node.axis.size != 1}
+    return _Perturbation(movable, rng, strength, width, resample).child(level, config)
+
+
+class _Perturbation(_Mutation):
+    """One perturbation on its way down the tree."""
+
+    def __init__(self, moved: set[str], rng: np.random.Generator, strength: float, width: int, resample: float) -> None:
+        super().__init__(moved, rng, strength, width)
+        self.resample = resample
+
+    def move(self, node: Node, old: Any) -> Any:
+        if self.rng.random() < self.resample:
+            return node.draw(float(self.rng.random()))
+        if isinstance(node.entry, Choice):
+            return copied(old)
+        # An integer stands for its whole cell: from a random point of it the walk is reversible with respect to the
+        # uniform distribution on the scale, so that it drifts nowhere. From the middle it would.
+        low, high = node.axis.cell(old)
+        start = low + (high - low) * float(self.rng.random())
+        return node.axis.at(_reflected(start + self.strength * float(self.rng.standard_normal())))
+
+
 def _another(entry: Choice, old: Any, chance: float) -> Any:
     """One of the other options, all equally likely."""
     options = entry.axis

@@ -20,7 +20,7 @@ from tunewell.space.grid import Grid
 from tunewell.space.scale import Axis
 from tunewell.space.tree import Config, Dimension, Level, Node
 from tunewell.space.values import nearest_hint
-from tunewell.space.variation import crossed, mutated
+from tunewell.space.variation import crossed, mutated, perturbed
 
 _TRIES = 10_000
 """How many configs are drawn before the constraints are called unsatisfiable."""
@@ -105,6 +105,19 @@ class Space:
         """
         whole = self._read(config)
         return self._satisfying(lambda: mutated(self._level, whole, rng, strength, self._width))
+
+    def perturb(
+        self, config: Mapping[str, Any], rng: np.random.Generator, strength: float = 0.1, resample: float = 0.1
+    ) -> Config:
+        """`config` with all its entries a little changed; it may come out as it was.
+
+        Each active number or Ordinal makes a normal step of standard deviation `strength`, as a share of its scale,
+        reflected at the ends; without drift, for integers too. Each active entry is drawn from its prior instead with
+        probability `resample`: only so a Choice changes. Raises SpaceError for an invalid config, and when 10,000
+        tries in a row violate a constraint.
+        """
+        whole = self._read(config)
+        return self._satisfying(lambda: perturbed(self._level, whole, rng, strength, resample, self._width))
 
     def cross(self, a: Mapping[str, Any], b: Mapping[str, Any], rng: np.random.Generator) -> Config:
         """A child of two configs: each entry, with the branch below it, from either parent with equal chance.
