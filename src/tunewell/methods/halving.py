@@ -247,16 +247,20 @@ def _last(study: Study, standing: Standing) -> Job | None:
 
 class Race(msgspec.Struct):
     """A bracket: its `rungs`, the lowest first, and how many configs each has room for; no `widths`: asynchronous.
-    `spent` are the steps of all its jobs."""
+    `spent` are the steps of all its jobs; `thawed` is the last step of all before there were more, 0 if there never were.
+    """
 
     rungs: list[Rung]
     widths: list[int]
     eta: int
     early: bool
     spent: int = 0
+    thawed: int = 0
 
     def reach(self, maximum: int) -> None:
         """Another maximum of steps: rungs on top, or fewer."""
+        if maximum > self.rungs[-1].until:
+            self.thawed = self.rungs[-1].until
         self.rungs = [rung for rung in self.rungs if rung.until <= maximum]
         self.widths = self.widths[: max(1, len(self.rungs))]
         top = self.rungs[-1].until if self.rungs else 0
@@ -279,7 +283,17 @@ class Race(msgspec.Struct):
                 parent = rung.next_probe() if rung.is_trusted else rung.best()
                 if parent is not None:
                     return Turn(place, self.rungs[place].until, parent)
-        return None if full else Turn(0, self.rungs[0].until, None)
+        return self._top() or (None if full else Turn(0, self.rungs[0].until, None))
+
+    def _top(self) -> Turn | None:
+        """The best of a rung, where more steps put rungs above it, and nobody else would get there."""
+        for place in range(len(self.rungs) - 1, 0, -1):
+            below = self.rungs[place - 1]
+            parent = below.best()
+            is_quiet = below.asked == below.ended and not self.rungs[place].alive
+            if 0 < self.thawed <= below.until and is_quiet and parent is not None:
+                return Turn(place, self.rungs[place].until, parent)
+        return None
 
     def _leads(self, place: int) -> bool:
         """Whether the best of a rung goes on at once: nothing is above it, and it is high time, since what all workers
