@@ -206,7 +206,7 @@ def test_asha_puts_rungs_on_top_of_those_it_has():
     assert {job.until for job in study.jobs.values()} == {1, 3, 10, 30, 100}
     whole = [job for job in study.jobs.values() if job.until == 10]
     assert sum(job.until == 30 for job in later) == len(whole) // 3
-    best = sorted(whole, key=lambda job: study.loss(job.id))[0]
+    best = min(whole, key=lambda job: study.loss(job.id))
     assert best.id in {job.parent for job in later}
 
 

@@ -137,7 +137,7 @@ def test_what_violates_a_constraint_is_worse_than_all_else():
         method=tw.MedianStop(tw.Sobol(), period=1, least=3),
     )  # fmt: skip
     whole = [job.config["x"] for job in study.jobs.values() if job.until == 4]
-    late = [x for x in whole[3:]]
+    late = whole[3:]
     assert late
     assert max(late) <= 0.5
 

@@ -247,8 +247,7 @@ def _last(study: Study, standing: Standing) -> Job | None:
 
 class Race(msgspec.Struct):
     """A bracket: its `rungs`, the lowest first, and how many configs each has room for; no `widths`: asynchronous.
-    `spent` are the steps of all its jobs; `thawed` is the last step of all before there were more, 0 if there never were.
-    """
+    `spent` are the steps of all its jobs; `thawed` is the last step before there were more of them, or 0."""
 
     rungs: list[Rung]
     widths: list[int]
