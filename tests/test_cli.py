@@ -589,6 +589,7 @@ def test_extend_enqueue_cancel(done: Path, say: Any) -> None:
     assert "say how much more" in say("extend", code=2).err
     assert "no limit 'seconds'" in say("extend", "--seconds", "3", code=2).err
     say("extend", "--trials", "1")
+    assert "4 epochs already" in say("extend", "--until", "4", code=2).err
     assert say("enqueue", "study", "--config", '{"lr": 0.5}').out == "'study' tries it next\n"
     assert "--config is no JSON" in say("enqueue", "--config", "{lr}", code=2).err
     assert "'rl' is unknown" in say("enqueue", "--config", '{"rl": 0.5}', code=2).err
@@ -600,6 +601,11 @@ def test_extend_enqueue_cancel(done: Path, say: Any) -> None:
         assert "there is no trial 60" in say("cancel", "study", "60", code=2).err
         study.refresh()
         assert study.events[-1] == tw.Act("cancel", {"trial": 6}, by=study.events[-1].by)  # type: ignore[union-attr]
+        told = say("extend", "--until", "8", "--trials", "1").out
+        assert told == "the trials of 'study' train now until 8 epochs\nthe limits of 'study' are now: trials 8\n"
+        study.refresh()
+        best = sorted(range(6), key=study.loss)[:2]
+        assert [act.data.get("parent") for act in study.acts("enqueue")] == [None, *best]
 
 
 def test_upgrade(done: Path, say: Any) -> None:

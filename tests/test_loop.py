@@ -404,3 +404,50 @@ def test_a_new_method_plans_from_its_own_jobs_and_learns_from_all():
     assert [study.jobs[job].config["x"] for job in range(20, 23)] == [0.0, 0.5, 1.0]
     assert len(study.jobs) == 23
     assert tw.verify(study).holds
+
+
+@pytest.mark.parametrize("method", [tw.Random(), tw.Grid(levels=9), tw.Bayes(start=4)], ids=lambda m: type(m).__name__)
+def test_more_steps_go_on_with_the_best_third_of_whole_trials(method):
+    study = tune(curve, steps=3, trials=9, method=method)
+    study.extend(until=6)
+    tw.run(study, curve, progress=False)
+    later = list(study.jobs.values())[9:]
+    order = sorted(range(9), key=study.loss)
+    assert [job.parent for job in later] == order[:3]
+    assert all((job.until, study.results[job.id].step, study.results[job.id].status) == (6, 6, "done") for job in later)
+    assert spent(study).steps == 9 * 3 + 3 * 3
+    assert study.best.trial == order[0]
+    study.extend(until=12, trials=1)
+    tw.run(study, curve, progress=False)
+    assert [job.parent for job in study.jobs.values() if job.until == 12 and job.parent is not None] == [later[0].id]
+    assert tw.verify(study).holds
+
+
+@pytest.mark.parametrize("method", [tw.ASHA(), tw.Hyperband(rounds=1), tw.MedianStop(period=1)])
+def test_more_steps_are_left_to_a_method_that_decides_on_the_way(method):
+    study = tune(curve, steps=9, trials=30, method=method)
+    study.extend(until=27)
+    assert not study.acts("enqueue")
+    tw.run(study, curve, progress=False)
+    assert study.best.checkpoint is None or study.jobs[max(study.jobs)].until == 27
+    assert max(job.until for job in study.jobs.values()) == 27
+    parents = [job.parent for job in study.jobs.values() if job.parent is not None]
+    assert len(parents) == len(set(parents))
+    assert tw.verify(study).holds
+
+
+def test_of_several_goals_what_no_other_dominates_goes_on():
+    def train(run):
+        run.report(run.until, a=run.config["x"], b=(run.config["x"] - 0.5) ** 2)
+
+    study = tune(train, minimize=["a", "b"], steps=2, trials=12)
+    study.extend(until=4)
+    tw.run(study, train, progress=False)
+    front = [job.config["x"] for job in study.jobs.values() if job.until == 4]
+    assert max(front) == min((job.config["x"] for job in list(study.jobs.values())[:12]), key=lambda x: abs(x - 0.5))
+
+
+def test_extending_to_fewer_steps_is_an_error():
+    study = tune(curve, steps=3, trials=2)
+    with pytest.raises(tw.StudyError, match="3 steps already"):
+        study.extend(until=3)

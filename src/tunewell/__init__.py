@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
     from tunewell.methods.schedule import Schedule, schedule_of
+    from tunewell.methods.stopped import MedianStop, Patience, Stopped
     from tunewell.methods.tpe import TPE
     from tunewell.methods.unique import Unique
     from tunewell.methods.zoom import Zoom
@@ -90,6 +91,7 @@ _HOMES = {
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
     "tunewell.methods.schedule": "Schedule schedule_of",
+    "tunewell.methods.stopped": "MedianStop Patience Stopped",
     "tunewell.methods.tpe": "TPE",
     "tunewell.methods.unique": "Unique",
     "tunewell.methods.zoom": "Zoom",
@@ -126,6 +128,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Limits",
     "LiveStudy",
     "LogNormal",
+    "MedianStop",
     "MemoryStore",
     "Method",
     "MissingExtra",
@@ -134,6 +137,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "ObjectiveError",
     "Ordinal",
     "PBT",
+    "Patience",
     "Processes",
     "Quantiles",
     "Random",
@@ -152,6 +156,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "SqlStore",
     "Stale",
     "Steps",
+    "Stopped",
     "StoreError",
     "Study",
     "StudyError",

@@ -25,6 +25,7 @@ from tunewell.owner import new_owner
 from tunewell.protocols import Store
 from tunewell.space import Config, Space
 from tunewell.study import Act, Best, Entry, Event, Failure, Goal, Job, Limits, Metrics, Result, Settings, Steps, Study
+from tunewell.trials import leaders
 
 log = logging.getLogger("tunewell")
 
@@ -229,12 +230,26 @@ class LiveStudy(Study):
         if isinstance(method, Method):
             self.methods[settings_key(to_json(method))] = method
 
-    def extend(self, **more: float) -> None:
-        """Raise limits by these amounts: `extend(trials=50)`."""
+    def extend(self, *, until: int | None = None, **more: float) -> None:
+        """Raise limits by these amounts, and the steps of a trial to `until`: `extend(trials=50, until=81)`.
+
+        Nothing is trained twice. A method that decides on the way (Hyperband, MedianStop, ...) goes on itself with the
+        best of the trials that wait. Of one that trains each trial to the end, the best third of those that are there
+        goes on, before new ones. Raises StudyError where there is no such limit, or no more steps.
+        """
         for name in more:
             if getattr(self.limits, name, None) is None:
                 raise StudyError(f"the study has no limit {name!r} to extend", hint="Use change() to set one.")
-        self.change(**{name: getattr(self.limits, name) + amount for name, amount in more.items()})
+        raised = {name: getattr(self.limits, name) + amount for name, amount in more.items()}
+        if until is None:
+            return self.change(**raised)
+        if until <= self.steps.maximum:
+            now = f"its trials train {self.steps.maximum} {self.steps.unit} already"
+            raise StudyError(f"the study cannot be extended until {until}: {now}", hint="Name a later step.")
+        thawed = leaders(self)
+        self.change(steps=msgspec.structs.replace(self.steps, maximum=until), **raised)
+        asked = [{"config": self.jobs[job].config, "parent": job} for job in thawed]
+        self.write(*(Act("enqueue", data, by=self.owner) for data in asked))
 
     # --- the sealed test set -----------------------------------------------------------------------------------------
 
@@ -339,20 +354,22 @@ class _Queue(msgspec.Struct):
     """Fold state: how many configs were enqueued, and those that wait, by their count."""
 
     count: int = 0
-    waiting: dict[int, Config] = {}
+    waiting: dict[int, dict[str, Any]] = {}
 
 
 def _oldest_enqueued(study: Study) -> Job | None:
     if not study.acts("enqueue"):
         return None
-    for count, config in study.fold("enqueued", _Queue, _enqueue).waiting.items():
-        return Job(config, study.steps.maximum, tag=("user", count))
+    for count, asked in study.fold("enqueued", _Queue, _enqueue).waiting.items():
+        parent = asked.get("parent")
+        seed = study.jobs[parent].seed if parent is not None else 0
+        return Job(asked["config"], study.steps.maximum, parent, ("user", count), seed)
     return None
 
 
 def _enqueue(queue: _Queue, event: Event, study: Study) -> _Queue:
     if isinstance(event, Act) and event.what == "enqueue":
-        queue.waiting[queue.count] = event.data["config"]
+        queue.waiting[queue.count] = event.data
         queue.count += 1
     elif isinstance(event, Job) and event.tag[:1] == ("user",):
         queue.waiting.pop(int(event.tag[1]), None)

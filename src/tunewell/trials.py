@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tunewell.events import Event, Failure, Job, Metrics, Result
+from tunewell.events import Act, Event, Failure, Job, Metrics, Result, Steps
 from tunewell.space import Config
 
 if TYPE_CHECKING:
@@ -203,3 +203,41 @@ def _add_final(state: _Finals, event: Event, study: Study) -> _Finals:
 def canonical(config: Config) -> str:
     """The text that two equal configs share, whatever the order of their entries."""
     return msgspec.json.encode(config, order="sorted").decode()
+
+
+# --- who would go on ------------------------------------------------------------------------------------------------
+
+
+_SHARE = 3
+"""One in so many trials goes on to more steps, as with successive halving."""
+
+
+def leaders(study: Study) -> list[int]:
+    """The last jobs of the best third of the trials that ended at the last step, the best first; where there are
+    several objectives, of those that no other one dominates. None where the method decides on the way, and so goes on
+    with its trials itself.
+    """
+    last, results = study.steps.maximum, study.results
+    ended = [job.id for job in study.jobs.values() if job.until == last and job.tag[:1] != ("added",)]
+    done = [job for job in ended if job in results and results[job].status == "done" and study.feasible(job)]
+    if not done or _decides_on_the_way(study):
+        return []
+    losses = {job: tuple(study.loss(job, goal) for goal in range(len(study.objectives))) for job in done}
+    if len(study.objectives) == 1:
+        return sorted(done, key=lambda job: (losses[job], job))[: -(-len(done) // _SHARE)]
+    return [job for job in done if not any(_dominates(other, losses[job]) for other in losses.values())]
+
+
+def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+
+def _decides_on_the_way(study: Study) -> bool:
+    """Whether the method in force has asked for a job that ends before the last step of its time."""
+    maximum = 1
+    for event in study.plan.events:
+        if isinstance(event, Act) and "steps" in event.data and event.what in ("open", "change"):
+            maximum = msgspec.convert(event.data["steps"], Steps).maximum
+        elif isinstance(event, Job) and event.until < maximum:
+            return True
+    return False

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tunewell as tw
-from tunewell.contract.methods import MethodContract, Player, cut, new_study
+from tunewell.contract.methods import MethodContract, Player, cut, new_study, propose
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import from_json, to_json
 from tunewell.methods.rungs import brackets
@@ -190,6 +190,66 @@ def test_more_steps_thaw_what_waits():
     assert later
     assert all(job.parent is not None for job in later)
     assert max(job.until for job in later) == 81
+
+
+def extended(method, study, steps, workers=1):
+    """What a method asks for after a study was given so many steps a trial."""
+    before = len(study.jobs)
+    study.commit(tw.Act("change", {"steps": msgspec.to_builtins(tw.Steps(1, steps))}))
+    Player(method, noisy, workers=workers).play(study)
+    return list(study.jobs.values())[before:]
+
+
+def test_asha_puts_rungs_on_top_of_those_it_has():
+    study = play(tw.ASHA(guard=False), noisy, steps=10, trials=60)
+    later = extended(tw.ASHA(guard=False), study, 100)
+    assert {job.until for job in study.jobs.values()} == {1, 3, 10, 30, 100}
+    whole = [job for job in study.jobs.values() if job.until == 10]
+    assert sum(job.until == 30 for job in later) == len(whole) // 3
+    best = min(whole, key=lambda job: study.loss(job.id))
+    assert best.id in {job.parent for job in later}
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_best_of_ended_brackets_go_on_as_one_field(workers):
+    method = tw.Hyperband(rounds=1)
+    study = play(method, noisy, trials=None, workers=workers)
+    whole = [job for job in study.jobs.values() if job.until == 27]
+    assert len(whole) == 8
+    later = extended(method, study, 81, workers)
+    on = [job for job in later if job.parent is not None]
+    assert [job.parent for job in on] == [
+        job.id for job in sorted(whole, key=lambda job: (study.loss(job.id), job.id))[:2]
+    ]
+    assert all(job.until == 81 and job.tag[0] == -1 for job in on)
+    parents = [job.parent for job in study.jobs.values() if job.parent is not None]
+    assert len(set(parents)) == len(parents)
+
+
+def test_one_winner_goes_on_each_time():
+    method = tw.Halving(width=9)
+    study = play(method, noisy, steps=9)
+    for number, steps in enumerate((27, 81), start=1):
+        (job,) = extended(method, study, steps)
+        assert (job.until, job.tag[0]) == (steps, -number)
+        assert study.lineage(job.id)[0].parent is None
+    assert [each.until for each in study.lineage(job.id)] == [1, 3, 9, 27, 81]
+
+
+@pytest.mark.parametrize("length", [5, 20, 60])
+@pytest.mark.parametrize("steps", [9, 20, 81])
+@pytest.mark.parametrize("method", [tw.ASHA(), tw.Hyperband(), tw.Halving(width=27)], ids=["asha", "hyperband", "one"])
+def test_other_steps_in_the_middle(method, steps, length):
+    """More of them or fewer, while jobs run: it ends, and replays from the log alone."""
+    study = cut(play(method, noisy, workers=4), length)
+    begun = len(study.jobs)
+    later = extended(method, study, steps, 4)
+    assert not study.pending()
+    assert all(job.until <= steps for job in later)
+    assert max(job.until for job in list(study.jobs.values())[begun:]) == steps
+    for job in later[::5]:
+        again = propose(method, cut(study, job.seen))
+        assert MethodContract.same(again, job)
 
 
 # --- the source ------------------------------------------------------------------------------------------------------

@@ -22,21 +22,25 @@ UNITS = {"trials": int, "steps": int, "seconds": float, "compute_seconds": float
 
 @click.command()
 @name_argument
+@click.option("--until", type=int, help="How far a trial may train now: the best of those that are there go on.")
 @click.option("--trials", type=int, help="More trials.")
 @click.option("--steps", type=int, help="More steps, over all trials.")
 @click.option("--seconds", type=float, help="More seconds of wall clock.")
 @click.option("--compute-seconds", type=float, help="More seconds of training, summed over all trials.")
 @click.option("--cost", type=float, help="More of the metric cost, summed over all trials.")
 @store_option
-def extend(name: str | None, store: str, **more: float | None) -> None:
-    """Give a study more budget: raise its limits by these amounts."""
+def extend(name: str | None, store: str, until: int | None, **more: float | None) -> None:
+    """Give a study more budget: raise its limits by these amounts, or the steps of a trial."""
     given = {key: value for key, value in more.items() if value is not None}
-    if not given:
+    if not given and until is None:
         raise click.UsageError("say how much more: --trials 50, for example")
     with opened(store, name) as study:
-        study.extend(**given)
-        limits = ", ".join(f"{key} {getattr(study.limits, key):g}" for key in given)
-        words.say(f"the limits of {study.name!r} are now: {limits}")
+        study.extend(until=until, **given)
+        if until is not None:
+            words.say(f"the trials of {study.name!r} train now until {until} {study.steps.unit}")
+        if given:
+            limits = ", ".join(f"{key} {getattr(study.limits, key):g}" for key in given)
+            words.say(f"the limits of {study.name!r} are now: {limits}")
 
 
 @click.command("add-from")

@@ -4,12 +4,13 @@
     plan.py          what methods share that ask for numbered points, one after the other
     quasirandom.py   Sobol, Halton, LatinHypercube
     grid.py          Grid
+    narrowing.py     which part of a space the evidence leaves
+    compose.py       Take, Then; and what methods share that go on with what another one begins
     rungs.py         the rungs of successive halving: steps, tables, who stands where
     halving.py       Halving: successive halving, ASHA, Hyperband
+    stopped.py       Stopped: MedianStop, Patience
     pbt.py           PBT: population-based training
     schedule.py      Schedule: a config that changes at given steps; that of a lineage
-    narrowing.py     which part of a space the evidence leaves
-    compose.py       Take, Then
     unique.py        Unique: no config twice
     zoom.py          Zoom
     cube.py          a space as a model and a search see it: many points at once

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
 import numpy as np
 
-from tunewell.errors import StudyError
+from tunewell.errors import StudyError, Unsupported
 from tunewell.method import Method
 from tunewell.methods.narrowing import Evidence, Narrowing, add_evidence, cut, whole
 from tunewell.space import Space
-from tunewell.study import Event, Job, Study
+from tunewell.study import Event, Job, Result, Rewrite, Study
 
 
 @dataclass(frozen=True)
@@ -95,3 +96,39 @@ def _see_second(began: bool, event: Event, study: Study) -> bool:
 def under(label: str | int, job: Job) -> Job:
     """The job of an inner method as one of the part `label`."""
     return msgspec.structs.replace(job, tag=(label, *job.tag))
+
+
+# --- a method that goes on with what another one begins --------------------------------------------------------------
+
+
+def begin(method: Method, of: Method, study: Study, labels: int, rng: np.random.Generator) -> Job | None:
+    """What the source `of` of a method begins, under its own tag; `labels` words of the method's own stand before it.
+
+    Raises Unsupported where the source goes on with its jobs itself.
+    """
+    job = of.propose(sources(study, labels), rng)
+    if job is not None and job.parent is not None:
+        raise Unsupported(
+            f"{type(of).__name__} goes on with its jobs itself, so that {type(method).__name__} cannot",
+            hint="Its source has to begin configs only: Random(), Sobol(), TPE(), Bayes(), ...",
+        )
+    return job
+
+
+def sources(study: Study, labels: int) -> Study:
+    """What the source of the configs sees as its own: the jobs that began with one, under its own tags."""
+    return study.derive(("begun by the source", labels), lambda: _begun(labels))
+
+
+def _begun(labels: int) -> Rewrite:
+    own: set[int] = set()
+
+    def rewrite(event: Event) -> Iterator[Event]:
+        if isinstance(event, Job):
+            if event.parent is None:
+                own.add(event.id)
+                yield msgspec.structs.replace(event, tag=event.tag[labels:])
+        elif not isinstance(event, Result) or event.job in own:
+            yield event
+
+    return rewrite

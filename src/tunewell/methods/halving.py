@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -21,9 +21,10 @@ import numpy as np
 
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import Method
+from tunewell.methods.compose import begin, sources
 from tunewell.methods.random import Random
-from tunewell.methods.rungs import Bracket, Rung, bracket, brackets, rungs
-from tunewell.study import Event, Job, Result, Study
+from tunewell.methods.rungs import Bracket, Rung, bracket, brackets, rungs, rungs_above, steps_set
+from tunewell.study import Event, Job, Result, Steps, Study
 
 RANDOM = Random()
 
@@ -53,6 +54,10 @@ class Halving:
     `table`, such brackets of several widths and lowest rungs follow each other, each as soon as a worker is free: see
     `tunewell.methods.rungs.brackets`. Both are done `rounds` times; None: for ever. They are the hedge against a
     misleading rung themselves, and know no guard.
+
+    A larger maximum of steps (`study.extend(until=...)`) puts rungs on top of what has begun, each with room for
+    1/`eta` of the one below, though for one at least. The trials that reached the end of a bracket are one field then,
+    and its best go on. What begins later has the rungs of the new maximum.
 
     Raises Unsupported for several objectives, or where a trial has no two rungs.
     Reference: Jamieson and Talwalkar, AISTATS 2016; Li et al., JMLR 18, 2018; Li et al., MLSys 2020.
@@ -126,34 +131,32 @@ class Halving:
 
     def _first(self, study: Study, number: int, race: Race, rng: np.random.Generator) -> Job | None:
         """A new config of the source, on the lowest rung of a bracket."""
-        job = self.of.propose(_sources(study), rng)
-        if job is not None and job.parent is not None:
-            raise Unsupported(
-                f"{type(self.of).__name__} goes on with its jobs itself, so that Halving cannot",
-                hint="Its source has to begin configs only: Random(), Sobol(), TPE(), Bayes(), ...",
-            )
+        job = begin(self, self.of, study, _LABELS, rng)
         return job and msgspec.structs.replace(job, until=race.rungs[0].until, tag=(number, 0, *job.tag))
 
     # --- where it stands ---------------------------------------------------------------------------------------------
 
-    def plan(self, study: Study) -> tuple[Bracket, ...]:
-        """The brackets, as (configs, steps) of each rung; 0 configs for any number."""
-        low, high = study.steps.minimum, study.steps.maximum
-        minimum = self.minimum or (low if low > 1 else None)
-        steps = rungs(high, self.eta, minimum) if minimum is None or minimum < high else (high,)
-        if len(steps) == 1:
-            raise Unsupported(
-                f"Halving compares trials on their way, but they have {high} {study.steps.unit} and no rung below",
-                hint="Write steps=27, for example, and report after each; or take Bayes().",
-            )
+    def plan(self, steps: Steps) -> tuple[Bracket, ...]:
+        """The brackets for trials of such steps, as (configs, steps) of each rung; 0 configs for any number."""
         if self.table is not None:
-            return brackets(high, self.eta, minimum, self.table)
-        return (tuple((0, until) for until in steps) if self.width is None else bracket(self.width, steps, self.eta),)
+            return brackets(steps.maximum, self.eta, self._lowest(steps), self.table)
+        numbers = rungs(steps.maximum, self.eta, self._lowest(steps))
+        if self.width is not None:
+            return (bracket(self.width, numbers, self.eta),)
+        return (tuple((0, until) for until in numbers),)
+
+    def _lowest(self, steps: Steps) -> int | None:
+        return self.minimum or (steps.minimum if steps.minimum > 1 else None)
 
     def _standing(self, study: Study) -> Standing:
-        plan = self.plan(study)
-        start = lambda: Standing(self.eta, plan, self.early, self.guard)  # noqa: E731
-        return study.fold(("halving", self, plan, study.goals), start, Standing.follow)
+        steps = study.steps
+        if len(rungs(steps.maximum, self.eta, self._lowest(steps))) == 1:
+            raise Unsupported(
+                f"Halving compares trials on their way, but they have {steps.maximum} {steps.unit} and no rung below",
+                hint="Write steps=27, for example, and report after each; or take Bayes().",
+            )
+        start = lambda: Standing(self, self.plan(Steps()), Rung(1))  # noqa: E731
+        return study.fold(("halving", self, study.goals), start, Standing.follow)
 
     def _races(self, standing: Standing) -> Iterator[tuple[int, Race]]:
         """The brackets that have not ended, the oldest first, and then the next one."""
@@ -207,6 +210,10 @@ def Hyperband(
     return Halving(of, eta, minimum, table=table, rounds=rounds)
 
 
+_LABELS = 2
+"""A tag begins with the number of the bracket and that of the rung."""
+
+
 # --- jobs ------------------------------------------------------------------------------------------------------------
 
 
@@ -227,7 +234,7 @@ def _next(study: Study, number: int, turn: Turn) -> Job:
 
 def _last(study: Study, standing: Standing) -> Job | None:
     """What can go on while the source has nothing; where it has ended, as if the brackets were full."""
-    ended = not _sources(study).pending()
+    ended = not sources(study, _LABELS).pending()
     for number, race in standing.races.items():
         turn = race.turn(full=ended)
         if turn is not None and turn.parent is not None:
@@ -235,37 +242,31 @@ def _last(study: Study, standing: Standing) -> Job | None:
     return None
 
 
-def _sources(study: Study) -> Study:
-    """What the source of the configs sees as its own: the jobs that began with one, under its own tags."""
-    return study.derive("begun by the source", _begun)
-
-
-def _begun() -> Callable[[Event], Iterator[Event]]:
-    own: set[int] = set()
-
-    def rewrite(event: Event) -> Iterator[Event]:
-        if isinstance(event, Job):
-            if event.parent is None:
-                own.add(event.id)
-                yield msgspec.structs.replace(event, tag=event.tag[2:])
-        elif not isinstance(event, Result) or event.job in own:
-            yield event
-
-    return rewrite
-
-
 # --- the fold --------------------------------------------------------------------------------------------------------
 
 
 class Race(msgspec.Struct):
     """A bracket: its `rungs`, the lowest first, and how many configs each has room for; no `widths`: asynchronous.
-    `spent` are the steps of all its jobs."""
+    `spent` are the steps of all its jobs; `thawed` is the last step before there were more of them, or 0."""
 
     rungs: list[Rung]
     widths: list[int]
     eta: int
     early: bool
     spent: int = 0
+    thawed: int = 0
+
+    def reach(self, maximum: int) -> None:
+        """Another maximum of steps: rungs on top, or fewer."""
+        if maximum > self.rungs[-1].until:
+            self.thawed = self.rungs[-1].until
+        self.rungs = [rung for rung in self.rungs if rung.until <= maximum]
+        self.widths = self.widths[: max(1, len(self.rungs))]
+        top = self.rungs[-1].until if self.rungs else 0
+        for until in rungs_above(top, maximum, self.eta) if top else (maximum,):
+            if self.widths and self.rungs:
+                self.widths.append(max(1, self.widths[-1] // self.eta))
+            self.rungs.append(Rung(until))
 
     def turn(self, full: bool = False) -> Turn | None:
         """What to run now; None where it has to wait, or has ended. With `full` no config begins any more."""
@@ -281,7 +282,17 @@ class Race(msgspec.Struct):
                 parent = rung.next_probe() if rung.is_trusted else rung.best()
                 if parent is not None:
                     return Turn(place, self.rungs[place].until, parent)
-        return None if full else Turn(0, self.rungs[0].until, None)
+        return self._top() or (None if full else Turn(0, self.rungs[0].until, None))
+
+    def _top(self) -> Turn | None:
+        """The best of a rung, where more steps put rungs above it, and nobody else would get there."""
+        for place in range(len(self.rungs) - 1, 0, -1):
+            below = self.rungs[place - 1]
+            parent = below.best()
+            is_quiet = below.asked == below.ended and not self.rungs[place].alive
+            if 0 < self.thawed <= below.until and is_quiet and parent is not None:
+                return Turn(place, self.rungs[place].until, parent)
+        return None
 
     def _leads(self, place: int) -> bool:
         """Whether the best of a rung goes on at once: nothing is above it, and it is high time, since what all workers
@@ -321,35 +332,52 @@ class Race(msgspec.Struct):
 
 
 class Standing(msgspec.Struct):
-    """Fold state: the brackets that run, by number, and how many have begun; and who is a probe."""
+    """Fold state: the brackets that run, by number, and how many have begun; who is a probe; and the `finals`, who
+    reached the last step in brackets. Those that go on from there later have the numbers -1, -2, ..."""
 
-    eta: int
+    method: Halving
     plan: tuple[Bracket, ...]
-    early: bool
-    guard: bool
+    finals: Rung
     races: dict[int, Race] = {}
     begun: int = 0
+    thawed: int = 0
     probes: set[int] = set()
 
     def race(self, number: int) -> Race:
         """A bracket at its beginning."""
         steps = self.plan[number % len(self.plan)]
         widths = [width for width, _ in steps if width]
-        return Race([Rung(until) for _, until in steps], widths, self.eta, self.early)
+        return Race([Rung(until) for _, until in steps], widths, self.method.eta, self.method.early)
 
     def follow(self, event: Event, study: Study) -> Standing:
         """One event more."""
-        if isinstance(event, Job):
+        steps = steps_set(event)
+        if steps is not None:
+            self._replan(steps)
+        elif isinstance(event, Job):
             self._ask(event, study)
         elif isinstance(event, Result):
             self._end(event, study)
         return self
 
-    def _at(self, job: Job) -> tuple[Race, int] | None:
-        """The bracket of a job and the number of its rung: the highest that it reaches; None below them all."""
+    def _replan(self, steps: Steps) -> None:
+        """Other steps of a trial: what runs gets rungs on top, and of those that reached the end the best go on."""
+        for race in self.races.values():
+            race.reach(steps.maximum)
+        if self.finals.able and steps.maximum > self.finals.until:
+            eta, able = self.method.eta, self.finals.able
+            race = Race([self.finals], [able], eta, self.method.early)
+            race.reach(steps.maximum)
+            race.widths[0] = self.finals.asked
+            self.thawed += 1
+            self.races[-self.thawed] = race
+        self.plan, self.finals = self.method.plan(steps), Rung(steps.maximum)
+
+    def _at(self, job: Job, until: int) -> tuple[Race, int] | None:
+        """The bracket of a job and the number of a rung in it: the highest below `until`; None below them all."""
         number = job.tag[0] if job.tag else None
         race = self.races.get(number) if isinstance(number, int) else None
-        place = -1 if race is None else bisect(race.rungs, job.until, key=lambda rung: rung.until) - 1
+        place = -1 if race is None else bisect(race.rungs, until, key=lambda rung: rung.until) - 1
         return None if race is None or place < 0 else (race, place)
 
     def _ask(self, job: Job, study: Study) -> None:
@@ -357,25 +385,29 @@ class Standing(msgspec.Struct):
         if isinstance(number, int) and number >= self.begun:
             self.races[number] = self.race(number)
             self.begun = number + 1
-        found, below = self._at(job), self._at(study.jobs[job.parent]) if job.parent is not None else None
+        found = self._at(job, job.until)
+        below = self._at(job, study.jobs[job.parent].until) if job.parent is not None else None
         if found is not None:
             found[0].rungs[found[1]].ask()
             found[0].spent += study.reserved(job)
         if below is not None and job.parent is not None:
-            below[0].rungs[below[1]].leave(job.parent, self.eta)
+            below[0].rungs[below[1]].leave(job.parent, self.method.eta)
 
     def _end(self, result: Result, study: Study) -> None:
         job = study.jobs[result.job]
-        found = self._at(job)
+        found = self._at(job, job.until)
         if found is None:
             return
         (race, place), loss = found, study.loss(job.id)
-        done = math.isfinite(loss)
-        race.rungs[place].arrive(job.id, (not study.feasible(job.id), loss) if done else None)
+        key = (not study.feasible(job.id), loss) if math.isfinite(loss) else None
+        race.rungs[place].arrive(job.id, key)
+        if race.widths and place + 1 == len(race.rungs):
+            self.finals.ask()
+            self.finals.arrive(job.id, key)
         if race.widths and race.stage() == len(race.rungs):
             assert isinstance(job.tag[0], int)
             del self.races[job.tag[0]]
-        if self.guard and not race.widths:
+        if self.method.guard and not race.widths:
             self._watch(race, place, job, study)
 
     def _watch(self, race: Race, place: int, job: Job, study: Study) -> None:

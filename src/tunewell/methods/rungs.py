@@ -14,6 +14,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from tunewell.study import Act, Event, Steps
+
 Bracket = tuple[tuple[int, int], ...]
 """(configs, steps) of each rung of a bracket, the lowest first."""
 
@@ -45,6 +47,18 @@ def rungs(maximum: int, eta: int, minimum: int | None = None) -> tuple[int, ...]
         return tuple(dict.fromkeys(round(maximum / eta**below) for below in range(count, -1, -1)))
     steps = [minimum * eta**place for place in range(_log(maximum / minimum, eta) + 1)]
     return (*(step for step in steps if step * math.sqrt(eta) < maximum), maximum)
+
+
+def rungs_above(top: int, maximum: int, eta: int) -> tuple[int, ...]:
+    """The rungs that a larger maximum of steps puts on top of the one at `top`; none where it is not larger."""
+    return tuple(step for step in rungs(maximum, eta, top) if step > top)
+
+
+def steps_set(event: Event) -> Steps | None:
+    """How long a trial may train from this event on, where it says so."""
+    if isinstance(event, Act) and event.what in ("open", "change") and "steps" in event.data:
+        return msgspec.convert(event.data["steps"], Steps)
+    return None
 
 
 def _log(ratio: float, eta: int) -> int:
