@@ -48,8 +48,6 @@ high = 0.9
 small = "units * lr <= 40"
 """
 
-WHOLE = WHOLE.replace('of = "Random"', 'of = {method = "Random"}')
-
 START = 'minimize = "loss"\nspace = {lr = [1, 2]}\n'
 
 
@@ -123,6 +121,7 @@ MISTAKES = [
     # unknown keys, at any level
     ('minimise = "loss"\nspace = {lr = [1, 2]}', 1, "unknown key 'minimise'", "Did you mean 'minimize'?"),
     (START + "trials = 50", 3, "unknown key 'trials'", "Write it under [limits]: trials = ..."),
+    (START + 'method = {method = "Take", n = 3, of = "Soboll"}', 3, "no method is called 'Soboll'", "Did you mean 'Sobol'?"),
     (START + "[limits]\n\ntrails = 50", 5, "unknown key 'trails' in 'limits'", "Did you mean 'trials'?"),
     (START + "steps = {maximum = 3, unitt = 'x'}", 3, "unknown key 'unitt' in 'steps'", "Did you mean 'unit'?"),
     ("minimize = {metrics = 'loss'}\nspace = {lr = [1]}", 1, "'metrics' in 'minimize'", "Did you mean 'metric'?"),

@@ -42,7 +42,7 @@ from tunewell.errors import FileError, ObjectiveError, SpaceError, TunewellError
 from tunewell.executors import command as commands
 from tunewell.lines import Keys, lines_of
 from tunewell.live import goals_of
-from tunewell.method import from_json, load, setting_names
+from tunewell.method import Method, from_json, load, setting_names
 from tunewell.space import Space
 from tunewell.space.values import nearest_hint
 from tunewell.study import Goal, Limits, Steps
@@ -314,6 +314,9 @@ def _check_settings(source: Source, kind: Any, settings: Mapping[str, Any], at: 
     source.check_keys(settings, setting_names(kind), at)
     hints = typing.get_type_hints(kind)
     for key, value in settings.items():
+        if isinstance(value, str) and hints[key] is Method:
+            _check_method(source, value, (*at, key))  # a bare name stands for its defaults
+            continue
         _check_inner(source, value, (*at, key))
         _check_type(source, _settled(value), hints[key], (*at, key))
 

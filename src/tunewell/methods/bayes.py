@@ -107,7 +107,7 @@ class Bayes:
         history = history_of(study.root)
         if self._is_starting(study, history):
             return self._first(study, rng)
-        # near one optimum of several, more and more results are; and a model of few assumptions gains from many
+        # the longer a study, the more of its results lie near one optimum of several, and the model goes on from there
         if rng.random() < min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5)):
             return (TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
         config = self._promising(study, history, rng)
