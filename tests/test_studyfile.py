@@ -121,7 +121,12 @@ MISTAKES = [
     # unknown keys, at any level
     ('minimise = "loss"\nspace = {lr = [1, 2]}', 1, "unknown key 'minimise'", "Did you mean 'minimize'?"),
     (START + "trials = 50", 3, "unknown key 'trials'", "Write it under [limits]: trials = ..."),
-    (START + 'method = {method = "Take", n = 3, of = "Soboll"}', 3, "no method is called 'Soboll'", "Did you mean 'Sobol'?"),
+    (
+        START + 'method = {method = "Take", n = 3, of = "Sobl"}',
+        3,
+        "no method is called 'Sobl'",
+        "Did you mean 'Sobol'?",
+    ),
     (START + "[limits]\n\ntrails = 50", 5, "unknown key 'trails' in 'limits'", "Did you mean 'trials'?"),
     (START + "steps = {maximum = 3, unitt = 'x'}", 3, "unknown key 'unitt' in 'steps'", "Did you mean 'unit'?"),
     ("minimize = {metrics = 'loss'}\nspace = {lr = [1]}", 1, "'metrics' in 'minimize'", "Did you mean 'metric'?"),
