@@ -26,6 +26,8 @@ HEAVY = ("alembic", "cloudpickle", "plotly", "psycopg", "pyarrow", "rich", "scip
 
 ALLOWED = (
     "honest/compare.py",
+    "honest/shrinkage.py",
+    "honest/worth.py",
     "methods/front.py",
     "methods/promise.py",
     "methods/readings.py",

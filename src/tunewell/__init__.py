@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     from tunewell.methods.auto import Auto
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
+    from tunewell.methods.confirm import Confirm
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
     from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
+    from tunewell.methods.repeat import Race, Repeat
     from tunewell.methods.schedule import Schedule, schedule_of
     from tunewell.methods.stopped import MedianStop, Patience, Stopped
     from tunewell.methods.tpe import TPE
@@ -86,11 +88,13 @@ _HOMES = {
     "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.grid": "Grid",
+    "tunewell.methods.confirm": "Confirm",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
     "tunewell.methods.schedule": "Schedule schedule_of",
+    "tunewell.methods.repeat": "Race Repeat",
     "tunewell.methods.stopped": "MedianStop Patience Stopped",
     "tunewell.methods.tpe": "TPE",
     "tunewell.methods.unique": "Unique",
@@ -112,6 +116,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Best",
     "CheckpointError",
     "Choice",
+    "Confirm",
     "Conflict",
     "Constant",
     "FileError",
@@ -140,8 +145,10 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Patience",
     "Processes",
     "Quantiles",
+    "Race",
     "Random",
     "Released",
+    "Repeat",
     "Report",
     "Result",
     "Rows",

@@ -13,6 +13,7 @@ from tunewell.events import Act, Event, Failure, Job, Metrics, Result, Steps
 from tunewell.space import Config
 
 if TYPE_CHECKING:
+    from tunewell.honest.shrinkage import Belief, Measured
     from tunewell.study import Study
 
 
@@ -84,9 +85,10 @@ class Best(msgspec.Struct, frozen=True):
     """The best config, with an estimate of its first objective.
 
     `value` is what was measured (the mean over `seeds` results), `estimate` the value that luck has been taken out of,
-    and `interval` the 95 % interval around it; None where nothing in the study tells how noisy the metric is. `noise`
-    says where its width comes from: "seeds" (configs run with several), "curve" (the jitter from step to step: other
-    seeds may differ more), or "". `checkpoint` is the folder of the winner's weights, where it saved any.
+    and `interval` the 90 % interval around it; None where nothing in the study tells how noisy the metric is. `noise`
+    says where its width comes from: "seeds" (configs run with several), "std" (the results say it), "curve" (the jitter
+    from step to step: other seeds may differ more), "none" (repeated configs gave the same number), or "" (unknown).
+    `checkpoint` is the folder of the winner's weights, where it saved any.
     """
 
     config: Config
@@ -100,6 +102,11 @@ class Best(msgspec.Struct, frozen=True):
     metrics: Metrics
     checkpoint: Path | None = None
 
+    @property
+    def luck(self) -> float:
+        """How far the measured value is expected to be from the true one, on the good side."""
+        return abs(self.estimate - self.value)
+
     def __str__(self) -> str:
         entries = "".join(f"\n  {name} = {value!r}" for name, value in self.config.items())
         return f"trial {self.trial}: {self.metric} = {self._shown()}{entries}"
@@ -107,69 +114,124 @@ class Best(msgspec.Struct, frozen=True):
     def _shown(self) -> str:
         if self.interval is None:
             return f"{self.value:.6g}, measured once per config: its noise is unknown"
+        if self.noise == "none":
+            return f"{self.value:.6g}, the same each time that it was measured"
         low, high = self.interval
         how = f"over {self.seeds} seed{'s' * (self.seeds > 1)}"
-        how = how if self.noise == "seeds" else "with one seed; others may differ more"
+        how = "with one seed; others may differ more" if self.noise == "curve" else how
         return f"{self.estimate:.6g} [{low:.6g}, {high:.6g}], measured {self.value:.6g} {how}"
 
 
-class _Finals(msgspec.Struct):
+class Finals(msgspec.Struct):
     """Fold state: the feasible results at the largest `until` so far, as (job, loss), grouped by config."""
 
     until: int = 0
     groups: dict[str, list[tuple[int, float]]] = {}
 
 
+def finals(study: Study) -> Finals:
+    """The feasible results at the largest number of steps that any has reached. Not to be changed."""
+    return study.fold(("finals", study.goals), Finals, _add_final)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What the finals say: the jobs of each config, their `measured` losses, the `belief` about the true ones (None
+    where nothing tells the noise, or where there is none), and what tells the noise.
+    """
+
+    jobs: tuple[tuple[int, ...], ...]
+    measured: Measured
+    belief: Belief | None
+    noise: str
+
+    def estimates(self) -> Sequence[float]:
+        """The loss of each config that luck has been taken out of, as far as the noise is known."""
+        means = self.measured.means if self.belief is None else self.belief.moments()[0]
+        return [float(mean) for mean in means]
+
+
+def standing(study: Study) -> Standing | None:
+    """How the configs that trained longest compare; None before the first result."""
+    from tunewell.honest.shrinkage import Belief, Measured
+
+    groups = list(finals(study).groups.values())
+    if not groups:
+        return None
+    jobs = tuple(tuple(job for job, _ in group) for group in groups)
+    losses = [[loss for _, loss in group] for group in groups]
+    measured = Measured(losses)
+    if measured.is_exact:
+        return Standing(jobs, measured, None, "none")
+    known = _errors(study, jobs)
+    if known is not None and measured.freedom < _ENOUGH:
+        measured = Measured(losses, known)
+        return Standing(jobs, measured, Belief(measured), "std")
+    if measured.freedom:
+        return Standing(jobs, measured, Belief(measured), "seeds")
+    jitter = _jitter(study, jobs, losses)
+    return Standing(jobs, measured, Belief(measured, jitter) if jitter else None, "curve" if jitter else "")
+
+
+_ENOUGH = 4
+"""From so many repetitions on, these tell the noise better than the standard errors that results carry."""
+
+
+def _errors(study: Study, jobs: Sequence[Sequence[int]]) -> list[float] | None:
+    """The standard error of the mean of each config, where every result carries its own."""
+    metric, errors = study.objectives[0].metric, []
+    for group in jobs:
+        stds = [study.results[job].std.get(metric, math.nan) for job in group]
+        if not all(math.isfinite(std) and std > 0 for std in stds):
+            return None
+        errors.append(math.sqrt(sum(std**2 for std in stds)) / len(stds))
+    return errors
+
+
+def _jitter(study: Study, jobs: Sequence[Sequence[int]], losses: Sequence[Sequence[float]]) -> float | None:
+    """The noise from step to step in the curves of the best 20; None where it says nothing about other seeds."""
+    from tunewell.honest.shrinkage import noise_of_curves
+
+    leading = sorted(range(len(jobs)), key=lambda i: losses[i][0])[:20]
+    metric = study.objectives[0].metric
+    jitter = noise_of_curves([study.curve(jobs[i][0]).values.get(metric, []) for i in leading])
+    return None if jitter is None or jitter <= 1e-6 * abs(losses[leading[0]][0]) else jitter
+
+
 def best(study: Study) -> Best | None:
     """The config with the best estimate among those that reached the largest `until`."""
-    from tunewell.honest.shrinkage import shrink
-
-    if not study.objectives:
+    found = standing(study) if study.objectives else None
+    if found is None:
         return None
-    finals = list(study.fold(("finals", study.goals), _Finals, _add_final).groups.values())
-    if not finals:
-        return None
-    groups = [[job for job, _ in group] for group in finals]
-    losses = [[loss for _, loss in group] for group in finals]
-    means = [sum(row) / len(row) for row in losses]
-    noise, source = _noise(study, groups, losses)
-    estimates, errors = shrink(means, [len(row) for row in losses], noise)
-    winner = min(range(len(groups)), key=lambda i: (estimates[i], i))
-    error = None if errors is None else float(errors[winner])
-    return _describe(study, groups[winner], means[winner], float(estimates[winner]), error, source)
-
-
-def _noise(
-    study: Study, groups: Sequence[Sequence[int]], losses: Sequence[Sequence[float]]
-) -> tuple[float | None, str]:
-    """The standard deviation of one measurement, and what tells it: repeated configs, or the curves of the best 20."""
-    from tunewell.honest.shrinkage import noise_of_curves, noise_of_replicates
-
-    repeated = noise_of_replicates(losses)
-    if repeated is not None:
-        return repeated, "seeds"
-    leading = sorted(range(len(groups)), key=lambda i: losses[i][0])[:20]
-    metric = study.objectives[0].metric
-    jitter = noise_of_curves([study.curve(groups[i][0]).values.get(metric, []) for i in leading])
-    if jitter is None or jitter <= 1e-6 * abs(losses[leading[0]][0]):
-        return None, ""  # curves without jitter say nothing about other seeds
-    return jitter, "curve"
+    estimates = found.estimates()
+    winner = min(range(len(estimates)), key=lambda i: (estimates[i], i))
+    value, interval = float(found.measured.means[winner]), None
+    if found.belief is not None:
+        interval = found.belief.interval(winner)
+    elif found.noise == "none":
+        interval = (value, value)
+    return _describe(study, found, winner, value, estimates[winner], interval)
 
 
 def _describe(
-    study: Study, group: Sequence[int], loss: float, estimate: float, error: float | None, noise: str
+    study: Study,
+    found: Standing,
+    winner: int,
+    loss: float,
+    estimate: float,
+    interval: tuple[float, float] | None,
 ) -> Best:
-    goal, result = study.objectives[0], study.results[group[0]]
+    goal, group = study.objectives[0], found.jobs[winner]
     sign = -1.0 if goal.maximize else 1.0
-    centre = sign * estimate
+    low, high = sorted(sign * end for end in interval) if interval else (math.nan, math.nan)
+    result = study.results[group[0]]
     return Best(
         config=study.jobs[group[0]].config,
         trial=_first_of_lineage(study, group[0]),
         metric=goal.metric,
         value=sign * loss,
-        estimate=centre,
-        interval=None if error is None else (centre - 1.96 * error, centre + 1.96 * error),
-        noise=noise,
+        estimate=sign * estimate,
+        interval=None if interval is None else (low, high),
+        noise=found.noise,
         seeds=len(group),
         metrics=result.metrics,
         checkpoint=study.path(result.saved),
@@ -185,7 +247,7 @@ def _first_of_lineage(study: Study, job: int) -> int:
     return first.id
 
 
-def _add_final(state: _Finals, event: Event, study: Study) -> _Finals:
+def _add_final(state: Finals, event: Event, study: Study) -> Finals:
     if not isinstance(event, Result) or event.status != "done":
         return state
     job = study.jobs[event.job]
@@ -195,7 +257,7 @@ def _add_final(state: _Finals, event: Event, study: Study) -> _Finals:
     if not math.isfinite(loss) or not study.feasible(event.job):
         return state
     if job.until > state.until:
-        state = _Finals(job.until, {})
+        state = Finals(job.until, {})
     state.groups.setdefault(canonical(job.config), []).append((event.job, loss))
     return state
 

@@ -3,14 +3,7 @@
 import numpy as np
 import pytest
 
-from tunewell.honest.shrinkage import noise_of_curves, noise_of_replicates, shrink
-
-
-def test_replicates_tell_the_noise():
-    rng = np.random.default_rng(0)
-    groups = [list(centre + rng.normal(0, 0.5, 3)) for centre in range(400)]
-    assert noise_of_replicates(groups) == pytest.approx(0.5, rel=0.1)
-    assert noise_of_replicates([[1.0], [2.0]]) is None
+from tunewell.honest.shrinkage import Belief, Measured, noise_of_curves
 
 
 def test_the_jitter_of_a_curve_is_measured_about_its_trend():
@@ -21,28 +14,75 @@ def test_the_jitter_of_a_curve_is_measured_about_its_trend():
     assert noise_of_curves([[1.0, 2.0]]) is None
 
 
-@pytest.mark.parametrize("noise", [0.3, 1.0])
-def test_the_estimate_of_the_winner_is_hardly_biased_where_the_raw_best_is(noise):
-    raw, shrunk, covered = [], [], []
-    for seed in range(400):
+def searches(noise, repeats, number=200):
+    """The belief about 80 configs after a search, of which the best five were repeated; and the truth."""
+    for seed in range(number):
         rng = np.random.default_rng(seed)
-        truth = rng.normal(0, 1, 100)
-        measured = truth + rng.normal(0, noise, 100)
-        estimates, errors = shrink(measured, np.ones(100), noise)
-        winner = int(np.argmin(estimates))
-        raw.append(measured[winner] - truth[winner])
-        shrunk.append(estimates[winner] - truth[winner])
-        covered.append(abs(shrunk[-1]) <= 1.96 * errors[winner])
-    assert abs(np.mean(shrunk)) < 0.5 * abs(np.mean(raw))
-    assert np.mean(covered) > 0.75
+        truth = rng.normal(0, 1, 80)
+        groups = [[value] for value in truth + noise * rng.normal(size=80)]
+        for place in np.argsort([group[0] for group in groups])[:5]:
+            groups[place] += list(truth[place] + noise * rng.normal(size=repeats))
+        yield Measured(groups), truth
 
 
-def test_without_noise_the_measurements_stand():
-    estimates, errors = shrink([1.0, 2.0], [1, 1], None)
-    assert list(estimates) == [1.0, 2.0]
-    assert errors is None
+@pytest.mark.parametrize("noise", [0.3, 1.0])
+def test_the_estimate_of_the_winner_is_hardly_biased_and_its_interval_holds(noise):
+    raw, bias, covered = [], [], []
+    for measured, truth in searches(noise, 3):
+        belief = Belief(measured)
+        winner = int(belief.moments()[0].argmin())
+        low, high = belief.interval(winner)
+        raw.append(min(measured.means) - truth[measured.means.argmin()])
+        bias.append(belief.moments()[0][winner] - truth[winner])
+        covered.append(low <= truth[winner] <= high)
+    assert abs(np.mean(bias)) < 0.15 * noise
+    assert 0.82 <= np.mean(covered) <= 0.97
+    assert belief.noise == pytest.approx(noise, rel=0.35)
 
 
-def test_an_interval_is_never_empty_where_there_is_noise():
-    _, errors = shrink([1.0, 1.0, 1.0], [1, 1, 1], 0.5)
-    assert (errors > 0).all()
+def test_known_noise_corrects_the_winner_of_a_search_without_repetitions():
+    raw, bias = [], []
+    for measured, truth in searches(0.3, 0):
+        estimates = Belief(measured, 0.3).moments()[0]
+        winner = int(estimates.argmin())
+        raw.append(measured.means[winner] - truth[winner])
+        bias.append(estimates[winner] - truth[winner])
+    assert abs(np.mean(bias)) < 0.3 * abs(np.mean(raw))
+
+
+def test_known_errors_count_one_by_one():
+    belief = Belief(Measured([[0.0], [0.0], [1.0], [2.0], [1.5]], [0.01, 1.0, 0.1, 0.1, 0.1]))
+    means, deviations = belief.moments()
+    assert means[0] == pytest.approx(0, abs=0.01)
+    assert means[1] > 0.1
+    assert deviations[0] < 0.02 < deviations[1]
+    assert belief.better(0, 2) > 0.99
+
+
+def test_units_do_not_matter():
+    rng = np.random.default_rng(3)
+    groups = [[value] for value in rng.normal(size=30)]
+    groups[0] += [groups[0][0] + 0.2, groups[0][0] - 0.3]
+    one = Belief(Measured(groups)).moments()[0]
+    other = Belief(Measured([[1e6 * value + 5e6 for value in group] for group in groups])).moments()[0]
+    assert other == pytest.approx(1e6 * one + 5e6, rel=1e-6)
+
+
+def test_many_configs_cost_no_more_than_their_best():
+    rng = np.random.default_rng(0)
+    belief = Belief(Measured([[value] for value in rng.normal(size=3000)]), 0.5)
+    means, deviations = belief.moments()
+    assert np.isfinite(means).all()
+    assert (deviations > 0).all()
+
+
+def test_repetitions_that_agree_are_exact():
+    assert Measured([[1.0, 1.0], [2.0]]).is_exact
+    assert not Measured([[1.0, 1.1], [2.0]]).is_exact
+    assert not Measured([[1.0], [2.0]]).is_exact
+
+
+@pytest.mark.parametrize("groups", [[[1.0], [1.0], [1.0]], [[0.0]], [[2.0], [2.0]]])
+def test_an_interval_is_never_empty_where_there_is_noise(groups):
+    low, high = Belief(Measured(groups), 0.5).interval(0)
+    assert low < groups[0][0] < high

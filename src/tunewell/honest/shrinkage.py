@@ -1,8 +1,13 @@
-"""The value of the best of many, with luck taken out: empirical-Bayes shrinkage of noisy scores.
+"""The value of the best of many, with luck taken out: what all results together say of the true loss of each config.
 
-Efron & Morris 1973, "Stein's estimation rule and its competitors"; the winner's curse that it corrects is measured in
-the project's `methods` notes: with noise as large as the spread of 100 configs, the best raw score is 1.8 spreads too
-good.
+B. Efron, C. Morris: Stein's estimation rule and its competitors. JASA 68, 1973.
+A. Gelman, J. Carlin, H. Stern, D. Rubin: Bayesian data analysis. Chapman & Hall, 1995, section 5.4: the normal model
+with the spread of the groups unknown, on a grid.
+
+True losses are normal about a centre; each result is its config's true loss and noise. Centre, spread and noise are
+integrated over a grid. Of configs that are bad at first sight only that is used: how bad they are says nothing of the
+good ones (a censored normal). Which config is measured again depends on results that the model holds, and so needs no
+correction.
 """
 
 from __future__ import annotations
@@ -11,17 +16,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_ndtr, ndtr
 
 Array = NDArray[np.float64]
 
+_SHARE, _MOST = 0.25, 200
+"""The share of the configs whose values shape the prior, and the most of them."""
 
-def noise_of_replicates(groups: Sequence[Sequence[float]]) -> float | None:
-    """The pooled standard deviation within groups of repeated measurements; None where nothing was repeated."""
-    repeated = [np.asarray(group, dtype=float) for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in repeated)
-    if freedom == 0:
-        return None
-    return float(np.sqrt(sum(((group - group.mean()) ** 2).sum() for group in repeated) / freedom))
+_CENTRES, _SPREADS, _NOISES = 15, 18, 9
+"""Points of the grid."""
 
 
 def noise_of_curves(curves: Sequence[Sequence[float]]) -> float | None:
@@ -45,22 +48,124 @@ def _jitter(curve: Sequence[float]) -> float | None:
     return float((residuals**2).sum() / freedom / median_of_chi_squared)
 
 
-def shrink(means: ArrayLike, counts: ArrayLike, noise: float | None) -> tuple[Array, Array | None]:
-    """Posterior means `(n,)` and standard errors `(n,)` of the true losses behind measured `means (n,)`.
+class Measured:
+    """What was measured of n configs: `means (n,)`, `counts (n,)` and `scatters (n,)`, the sums of squared deviations
+    from the mean.
 
-    `counts (n,)` is how many measurements each mean rests on, `noise` the standard deviation of one. The prior is
-    normal about the median, as wide as the better half says: how bad the bad configs are tells nothing about the good
-    ones. Without `noise`: the means, and None.
+    `errors (n,)` are the standard errors of the means where these are known, else None.
     """
-    x, n = np.asarray(means, dtype=float), np.asarray(counts, dtype=float)
-    if noise is None:
-        return x, None
-    variance = noise**2 / n
-    centre, typical = float(np.median(x)), float(np.median(variance))
-    better = x[x <= centre]
-    # Few configs cannot show that there is no spread at all: the floor is about one standard error of their variance.
-    spread = max(float(np.mean((better - centre) ** 2)) - typical, typical / np.sqrt(len(better)))
-    total = spread + variance
-    weight = np.divide(spread, total, out=np.ones_like(x), where=total > 0)
-    of_centre = (spread + typical) / len(better)
-    return centre + weight * (x - centre), np.sqrt(weight * variance + (1 - weight) ** 2 * of_centre)
+
+    def __init__(self, groups: Sequence[ArrayLike], errors: ArrayLike | None = None) -> None:
+        rows = [np.asarray(group, dtype=float) for group in groups]
+        self.means = np.array([row.mean() for row in rows])
+        self.counts = np.array([len(row) for row in rows], dtype=float)
+        self.scatters = np.array([((row - row.mean()) ** 2).sum() for row in rows])
+        self.errors = None if errors is None else np.asarray(errors, dtype=float)
+
+    @property
+    def freedom(self) -> int:
+        """How many results were repetitions."""
+        return int((self.counts - 1).sum())
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a repetition gave the same number each time."""
+        largest = float(np.abs(self.means[self.counts > 1]).max(initial=0.0))
+        return self.freedom > 0 and float(self.scatters.sum()) <= self.freedom * (1e-9 * largest) ** 2
+
+
+class Belief:
+    """What the results say of the true loss of each config: normal posteriors (g, n) over g points of the grid.
+
+    `noise` is the standard deviation of one result where it is known; left out, repetitions tell it, and at least one
+    is needed.
+    """
+
+    def __init__(self, measured: Measured, noise: float | None = None) -> None:
+        self.measured = measured
+        self._centres, self._spreads, self._noises, self.weights = _grid(measured, noise)
+        self.noise = float(self.weights @ self._noises)
+
+    def _of(self, config: int | NDArray[np.intp]) -> tuple[Array, Array]:
+        """Means and variances of the posteriors of some configs, (g, ...)."""
+        index = np.atleast_1d(config)
+        variances = _variances(self.measured, self._noises, index)
+        pull = self._spreads[:, None] ** 2 / (self._spreads[:, None] ** 2 + variances)
+        centres = self._centres[:, None]
+        return centres + pull * (self.measured.means[index] - centres), pull * variances
+
+    def moments(self) -> tuple[Array, Array]:
+        """Means `(n,)` and standard deviations `(n,)` of the true losses."""
+        n = len(self.measured.means)
+        means, deviations = np.empty(n), np.empty(n)
+        for block in np.array_split(np.arange(n), n // 500 + 1):
+            mean, variance = self._of(block)
+            means[block] = self.weights @ mean
+            deviations[block] = np.sqrt(self.weights @ (variance + (mean - means[block]) ** 2))
+        return means, deviations
+
+    def interval(self, config: int, level: float = 0.9) -> tuple[float, float]:
+        """The central interval that holds the true loss with probability `level`."""
+        mean, variance = (column[:, 0] for column in self._of(config))
+        deviation = np.sqrt(variance)
+        at = np.linspace((mean - 6 * deviation).min(), (mean + 6 * deviation).max(), 2000)
+        below = self.weights @ ndtr((at - mean[:, None]) / deviation[:, None])
+        low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below, at)
+        return float(low), float(high)
+
+    def better(self, config: int, other: int) -> float:
+        """The probability that the true loss of `config` is below that of `other`."""
+        (mean, variance), (mean_of_other, variance_of_other) = self._of(config), self._of(other)
+        z = (mean_of_other - mean) / np.sqrt(variance + variance_of_other)
+        return float(self.weights @ ndtr(z[:, 0]))
+
+
+def _variances(measured: Measured, noises: Array, index: NDArray[np.intp]) -> Array:
+    """The squared standard errors of some means, (g, k)."""
+    if measured.errors is not None:
+        return np.asarray((noises[:, None] * measured.errors[index]) ** 2)
+    return np.asarray(noises[:, None] ** 2 / measured.counts[index])
+
+
+def _grid(measured: Measured, noise: float | None) -> tuple[Array, Array, Array, Array]:
+    """Points of centre, spread and noise, each (g,), and their weights (g,)."""
+    means = measured.means
+    scale = float(means.std()) or abs(float(means[0])) or 1.0
+    axes = (
+        float(np.median(means)) + scale * np.linspace(-1.2, 1, _CENTRES),
+        scale * np.geomspace(0.03, 2.5, _SPREADS),
+        _noise_axis(measured, noise),
+    )
+    centre, spread, deviation = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
+    log = _log_likelihood(measured, centre, spread, deviation)
+    one = deviation if measured.errors is None else deviation * float(np.median(measured.errors))
+    log += np.log(spread / np.hypot(spread, one))  # flat in the share of the spread, not in its logarithm
+    weights = np.exp(log - log.max())
+    kept = weights > 1e-4 * weights.max()
+    return centre[kept], spread[kept], deviation[kept], weights[kept] / weights[kept].sum()
+
+
+def _noise_axis(measured: Measured, noise: float | None) -> Array:
+    if measured.errors is not None:
+        return np.ones(1)  # the errors are what they are
+    if noise is not None:
+        return np.array([noise])
+    pooled = float(np.sqrt(measured.scatters.sum() / measured.freedom))
+    width = min(1.5, 2.0 / np.sqrt(measured.freedom))  # about three of its standard errors to either side
+    return pooled * np.exp(np.linspace(-width, width, _NOISES))
+
+
+def _log_likelihood(measured: Measured, centre: Array, spread: Array, noise: Array) -> Array:
+    """Of all results, at each point of the grid (g,): the good means and all repetitions in full, of the rest that it
+    is bad."""
+    once = measured.counts == 1
+    first = measured.means[once] if once.any() else measured.means
+    share = min(_SHARE, _MOST / len(first))
+    cut = float(np.partition(first, k := min(len(first) - 1, max(3, int(share * len(first)))))[k])
+    full, bad = np.flatnonzero((measured.means <= cut) | ~once), np.flatnonzero(once & (measured.means > cut))
+    variance = spread[:, None] ** 2 + _variances(measured, noise, full)
+    log: Array = -0.5 * ((measured.means[full] - centre[:, None]) ** 2 / variance + np.log(variance)).sum(1)
+    if measured.errors is None:
+        log -= measured.freedom * np.log(noise) + measured.scatters.sum() / (2 * noise**2)
+    error = noise if measured.errors is None or not len(bad) else noise * float(np.median(measured.errors[bad]))
+    return np.asarray(log + len(bad) * log_ndtr((centre - cut) / np.hypot(spread, error)))

@@ -12,6 +12,8 @@
     pbt.py           PBT: population-based training
     schedule.py      Schedule: a config that changes at given steps; that of a lineage
     unique.py        Unique: no config twice
+    repeat.py        Repeat, Race: several seeds for each config
+    confirm.py       Confirm: fresh seeds for the finalists
     zoom.py          Zoom
     cube.py          a space as a model and a search see it: many points at once
     history.py       what ended, as a model reads it

@@ -175,9 +175,11 @@ def _how(best: Best) -> str:
     measured = f"Measured in trial {best.trial}: {text.number(best.value, 5)}"
     if best.interval is None:
         return f"{measured}, once. Nothing in the study tells how noisy the metric is, so luck is not taken out."
+    if best.noise == "none":
+        return f"{measured}. Configs that were measured again gave the same number: there is no luck to take out."
     low, high = (text.number(end, 5) for end in best.interval)
     times = f", the mean of {best.seeds} seeds" if best.seeds > 1 else ""
-    return f"95 % interval {low} to {high}: an estimate with the luck of the winner taken out. {measured}{times}."
+    return f"90 % interval {low} to {high}: an estimate with the luck of the winner taken out. {measured}{times}."
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
