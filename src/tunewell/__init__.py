@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tunewell.executors.processes import Processes
     from tunewell.executors.run import Run
     from tunewell.executors.simulated import Simulated
+    from tunewell.honest.compare import Comparison, compare
     from tunewell.honest.vault import Rows, Sealed, Split
     from tunewell.live import LiveStudy, open_study
     from tunewell.loop import run, tune
@@ -80,6 +81,7 @@ _HOMES = {
     "tunewell.executors.processes": "Processes",
     "tunewell.executors.run": "Run",
     "tunewell.executors.simulated": "Simulated",
+    "tunewell.honest.compare": "Comparison compare",
     "tunewell.honest.vault": "Rows Sealed Split",
     "tunewell.live": "LiveStudy open_study",
     "tunewell.loop": "run tune",
@@ -87,14 +89,14 @@ _HOMES = {
     "tunewell.methods.auto": "Auto",
     "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
-    "tunewell.methods.grid": "Grid",
     "tunewell.methods.confirm": "Confirm",
+    "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
-    "tunewell.methods.schedule": "Schedule schedule_of",
     "tunewell.methods.repeat": "Race Repeat",
+    "tunewell.methods.schedule": "Schedule schedule_of",
     "tunewell.methods.stopped": "MedianStop Patience Stopped",
     "tunewell.methods.tpe": "TPE",
     "tunewell.methods.unique": "Unique",
@@ -116,6 +118,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Best",
     "CheckpointError",
     "Choice",
+    "Comparison",
     "Confirm",
     "Conflict",
     "Constant",
@@ -178,6 +181,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Weights",
     "Zoom",
     "cite",
+    "compare",
     "open_store",
     "open_study",
     "run",

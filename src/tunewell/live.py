@@ -251,6 +251,23 @@ class LiveStudy(Study):
         asked = [{"config": self.jobs[job].config, "parent": job} for job in thawed]
         self.write(*(Act("enqueue", data, by=self.owner) for data in asked))
 
+    def confirm(self, share: float = 0.2) -> None:
+        """Spend a `share` of what the study has spent on fresh seeds for the finalists, when it runs next.
+
+        The method becomes `Confirm`, and each limit is raised by the share. `Auto` does so itself, within the budget.
+        """
+        from tunewell.methods.compose import Take
+        from tunewell.methods.confirm import Confirm
+
+        begun = sum(budget.counts_as_trial(job) for job in self.jobs.values())
+        raised = {
+            name: type(value)(value + math.ceil(share * value))
+            for name in ("steps", "seconds", "compute_seconds", "cost")
+            if (value := getattr(self.limits, name)) is not None
+        }
+        method = Confirm(Take(0, self.method), share / (1 + share))
+        self.change(method=method, trials=begun + round(share * begun), **raised)
+
     # --- the sealed test set -----------------------------------------------------------------------------------------
 
     @property

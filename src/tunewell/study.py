@@ -31,7 +31,7 @@ from tunewell.events import (
     Steps,
 )
 from tunewell.space import Config, Space
-from tunewell.trials import Best, Trial, best, canonical, trials
+from tunewell.trials import Best, Trial, best, canonical, incumbents, replicates, trials
 
 __all__ = [
     "FOREIGN",
@@ -392,6 +392,22 @@ class Study:
     def trials(self) -> list[Trial]:
         """Every lineage of jobs with one config, in order of its first job."""
         return trials(self)
+
+    @property
+    def incumbents(self) -> list[tuple[int, int]]:
+        """Which trial was held for the best from which event on, as (number, trial), in order.
+
+        One takes over only where it is better with a probability of 0.8, so that luck alone seldom makes a new best. As
+        long as nothing tells how noisy the metric is, each lower loss counts.
+        """
+        return incumbents(self)
+
+    def replicates(self, trial: int | None = None) -> dict[int, float]:
+        """The loss of each seed with which the config of a trial ran to the last step; of the best one, left out.
+
+        Compare two of them by `tunewell.compare`. Raises StudyError where there is no such trial.
+        """
+        return replicates(self, trial)
 
     @property
     def best(self) -> Best | None:

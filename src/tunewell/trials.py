@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunewell.errors import StudyError
 from tunewell.events import Act, Event, Failure, Job, Metrics, Result, Steps
 from tunewell.space import Config
 
@@ -152,11 +153,13 @@ class Standing(msgspec.Struct, frozen=True):
 
 def standing(study: Study) -> Standing | None:
     """How the configs that trained longest compare; None before the first result."""
+    groups = list(finals(study).groups.values())
+    return _standing(study, groups) if groups else None
+
+
+def _standing(study: Study, groups: Sequence[Sequence[tuple[int, float]]]) -> Standing:
     from tunewell.honest.shrinkage import Belief, Measured
 
-    groups = list(finals(study).groups.values())
-    if not groups:
-        return None
     jobs = tuple(tuple(job for job, _ in group) for group in groups)
     losses = [[loss for _, loss in group] for group in groups]
     measured = Measured(losses)
@@ -210,6 +213,52 @@ def best(study: Study) -> Best | None:
     elif found.noise == "none":
         interval = (value, value)
     return _describe(study, found, winner, value, estimates[winner], interval)
+
+
+_SURE = 0.8
+"""The probability of being better that a new best needs."""
+
+
+def incumbents(study: Study) -> list[tuple[int, int]]:
+    """Which trial was held for the best from which event on: (number of the event, trial), in order."""
+    groups: dict[str, list[tuple[int, float]]] = {}
+    taken: list[tuple[int, str]] = []
+    last = finals(study)
+    losses = {job: loss for group in last.groups.values() for job, loss in group}
+    for number, event in enumerate(study.events, 1):
+        if isinstance(event, Result) and event.job in losses:
+            name = canonical(study.jobs[event.job].config)
+            groups.setdefault(name, []).append((event.job, losses[event.job]))
+            best = _taking_over(study, groups, taken[-1][1]) if taken else name
+            if best is not None:
+                taken.append((number, best))
+    return [(number, _first_of_lineage(study, groups[name][0][0])) for number, name in taken]
+
+
+def _taking_over(study: Study, groups: Mapping[str, list[tuple[int, float]]], held: str) -> str | None:
+    """The config that is better than the one that is held, surely enough; None where there is none."""
+    means = {name: sum(loss for _, loss in group) / len(group) for name, group in groups.items()}
+    rival = min(means, key=means.__getitem__)
+    if rival == held:
+        return None
+    found, names = _standing(study, list(groups.values())), list(groups)
+    if found.belief is None:
+        return rival
+    estimates = found.estimates()
+    rival = min(names, key=lambda name: estimates[names.index(name)])
+    is_better = rival != held and found.belief.better(names.index(rival), names.index(held)) >= _SURE
+    return rival if is_better else None
+
+
+def replicates(study: Study, trial: int | None = None) -> dict[int, float]:
+    """The loss by seed of a trial's config at the largest number of steps; of the best config, left out."""
+    found = best(study) if trial is None else None
+    number = trial if found is None else found.trial
+    if number is None or number not in study.jobs:
+        what = "no trial has a result that counts" if trial is None else f"there is no trial {trial}"
+        raise StudyError(what, hint="study.trials shows those that there are.")
+    group = finals(study).groups.get(canonical(study.jobs[number].config), [])
+    return {study.jobs[job].seed: loss for job, loss in group}
 
 
 def _describe(

@@ -8,8 +8,9 @@ C. Jennison, B. W. Turnbull: Group sequential methods. Chapman & Hall, 1999: rep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -48,8 +49,13 @@ class Comparison(msgspec.Struct, frozen=True):
         return f"{said}; further pairs needed: {further}"
 
 
-def compare(a: ArrayLike, b: ArrayLike, *, level: float = 0.95, looks: Sequence[int] | None = None) -> Comparison:
+Losses = ArrayLike | Mapping[int, float]
+
+
+def compare(a: Losses, b: Losses, *, level: float = 0.95, looks: Sequence[int] | None = None) -> Comparison:
     """Compare the losses `a (n,)` and `b (n,)` of the same n seeds, in the order in which they came: smaller is better.
+
+    Or mappings from seed to loss, such as `study.replicates(trial)`: the seeds that both have make the pairs.
 
     `looks` are the numbers of pairs at which somebody may look and stop, in order; left out, each from 3 to 20. Over
     all of them the chance of a verdict on equals is at most 1 - `level`. A verdict stands from the first look that
@@ -57,15 +63,24 @@ def compare(a: ArrayLike, b: ArrayLike, *, level: float = 0.95, looks: Sequence[
     Raises StudyError where the lengths differ, or a look rests on fewer than 2 pairs.
     """
     looks = tuple(range(3, HORIZON + 1) if looks is None else looks)
-    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    x, y = _paired(a, b)
     if x.shape != y.shape or x.ndim != 1:
         raise StudyError(f"{x.size} losses against {y.size}", hint="A pair is one seed: give as many of each.")
-    if not looks or looks[0] < 2 or any(later <= look for look, later in zip(looks, looks[1:], strict=False)):
+    if not looks or looks[0] < 2 or any(later <= look for look, later in pairwise(looks)):
         raise StudyError(f"looks={looks!r} cannot be", hint="Numbers of pairs that grow, from 2 on.")
     differences = x - y
     bounds = _bounds(looks, round(1 - level, 12))
     decided = _first_decided(differences, looks, bounds)
     return _read(differences, decided, looks, bounds)
+
+
+def _paired(a: Losses, b: Losses) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        shared = sorted(a.keys() & b.keys())
+        a, b = [a[seed] for seed in shared], [b[seed] for seed in shared]
+    if isinstance(a, Mapping) or isinstance(b, Mapping):
+        raise StudyError("losses by seed against a plain list", hint="Give both as mappings, or both as lists.")
+    return np.asarray(a, dtype=float), np.asarray(b, dtype=float)
 
 
 def _first_decided(differences: NDArray[np.float64], looks: Sequence[int], bounds: Sequence[float]) -> int | None:

@@ -10,11 +10,17 @@ import numpy as np
 from tunewell.method import Method
 from tunewell.methods.bayes import Bayes
 from tunewell.methods.compose import under
+from tunewell.methods.confirm import Confirm
 from tunewell.methods.halving import Hyperband
 from tunewell.methods.quasirandom import Sobol
+from tunewell.methods.random import Random
 from tunewell.methods.tpe import TPE
 from tunewell.study import Job, Study
 
+RANDOM = Random()
+
+_FEW = 20
+"""With fewer trials, none is to spare for replicates."""
 _LONG = 500
 """From so many results on, a Gaussian process has seen the most that its time is worth."""
 _WIDE = 60
@@ -34,12 +40,29 @@ class Auto:
     `Bayes`; for one objective `TPE` in a study of more than 500 results, in a space of more than 60 coordinates, or
     beside more than 32 pending jobs; Sobol's sequence where there is no objective. Where the budget counts steps, time
     or cost, and not trials, and a trial has nine times the least steps, Hyperband trains what these propose.
+
+
+    Where the metric is noisy, the last share `confirm` of the budget goes to fresh seeds for the finalists, as
+    `Confirm` spends it; one replicate tells whether it is. Not in a study of fewer than 20 trials; 0: never.
     """
+
+    confirm: float = 0.2
 
     reference: ClassVar[str] = Bayes.reference
 
+    def __post_init__(self) -> None:
+        Confirm(RANDOM, self.confirm)  # checks the share
+
     def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
-        """What the chosen method proposes."""
+        """What the chosen method proposes, or a finalist again."""
+        confirm = Confirm(RANDOM, self.confirm)
+        if self.confirm and _may_confirm(study) and confirm.is_due(study):
+            job = confirm.replicate(study)
+            if job is not None or confirm.is_over(study):
+                return None if job is None else under("again", job)
+        return self._search(study, rng)
+
+    def _search(self, study: Study, rng: np.random.Generator) -> Job | None:
         method = _chosen(study)[0]
         if not _pays_for_steps(study):
             return method.propose(study, rng)
@@ -59,6 +82,10 @@ def _pays_for_steps(study: Study) -> bool:
     counts = any(limit is not None for limit in (limits.steps, limits.seconds, limits.compute_seconds, limits.cost))
     deep = study.steps.maximum >= _RUNGS * study.steps.minimum
     return counts and limits.trials is None and deep and len(study.objectives) == 1
+
+
+def _may_confirm(study: Study) -> bool:
+    return len(study.objectives) == 1 and (study.limits.trials is None or study.limits.trials >= _FEW)
 
 
 def _chosen(study: Study) -> tuple[Method, str]:

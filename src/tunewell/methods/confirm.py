@@ -81,13 +81,26 @@ class Confirm:
             job = self._search(study, rng)
             if job is not None or study.part(_SEARCH).pending():
                 return job
+        job = self.replicate(study)
+        if job is not None:
+            return under(_REPEAT, job)
+        return None if self.is_over(study) else self._search(study, rng)
+
+    def replicate(self, study: Study) -> Job | None:
+        """A finalist with its next seed; None where the budget is used up, or nothing is to be learned from that."""
         found = standing(study.root)
-        if found is not None and found.noise == "none":
-            return self._search(study, rng)
-        if not self._has_room(study):
+        if found is None or found.noise == "none" or len(found.jobs) < 2 or not self._has_room(study):
             return None
-        job = None if found is None or len(found.jobs) < 2 else self._again(study, found)
-        return self._search(study, rng) if job is None else under(_REPEAT, job)
+        return self._again(study, found)
+
+    def is_over(self, study: Study) -> bool:
+        """Whether the budget is used up. A search without noise may go on: its replicates told that at little cost."""
+        found = standing(study.root)
+        return not (found is not None and found.noise == "none") and not self._has_room(study)
+
+    def is_due(self, study: Study) -> bool:
+        """Whether what is left of the limits is the share that is for replicates."""
+        return _is_limited(study) and _used(study) >= 1 - self.share
 
     def _search(self, study: Study, rng: np.random.Generator) -> Job | None:
         job = self.of.propose(study.part(_SEARCH), rng)

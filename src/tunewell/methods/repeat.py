@@ -30,8 +30,8 @@ RACES = """
 
 @article{lopezibanez2016irace,
   title={The irace package: iterated racing for automatic algorithm configuration},
-  author={L{\\'o}pez-Ib{\\'a}{\\~n}ez, Manuel and Dubois-Lacoste, J{\\'e}r{\\'e}mie and P{\\'e}rez C{\\'a}ceres, Leslie and
-    Birattari, Mauro and St{\\"u}tzle, Thomas},
+  author={L{\\'o}pez-Ib{\\'a}{\\~n}ez, Manuel and Dubois-Lacoste, J{\\'e}r{\\'e}mie and
+    P{\\'e}rez C{\\'a}ceres, Leslie and Birattari, Mauro and St{\\"u}tzle, Thomas},
   journal={Operations Research Perspectives},
   volume={3},
   pages={43--58},
