@@ -6,7 +6,8 @@
     rehearsal.py   run --dry-run
     running.py     run, resume, demo
     showing.py     show, best, verify, export, plot
-    keeping.py     extend, enqueue, cancel, rename, delete, gc, upgrade
+    comparing.py   compare
+    keeping.py     extend, confirm, enqueue, cancel, rename, delete, gc, upgrade
 
 At their head these files import click and little else; the rest is imported where it is used, so that every --help is
 there at once.
@@ -30,7 +31,8 @@ from tunewell.errors import TunewellError
 SECTIONS = {
     "running": ("Work", ("run", "resume", "demo")),
     "showing": ("Look", ("show", "best", "verify", "export", "plot")),
-    "keeping": ("Keep", ("extend", "add-from", "enqueue", "cancel", "rename", "delete", "gc", "upgrade")),
+    "comparing": ("Compare", ("compare",)),
+    "keeping": ("Keep", ("extend", "confirm", "add-from", "enqueue", "cancel", "rename", "delete", "gc", "upgrade")),
 }
 """The commands by the file that defines them, under the heading that --help shows."""
 _HOMES = {name: module for module, (_, names) in SECTIONS.items() for name in names}

@@ -1,4 +1,4 @@
-"""extend, add-from, enqueue, cancel, rename, delete, gc, upgrade: the commands that change what is kept."""
+"""extend, confirm, add-from, enqueue, cancel, rename, delete, gc, upgrade: the commands that change what is kept."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ def extend(name: str | None, store: str, until: int | None, **more: float | None
         if given:
             limits = ", ".join(f"{key} {getattr(study.limits, key):g}" for key in given)
             words.say(f"the limits of {study.name!r} are now: {limits}")
+
+
+@click.command()
+@name_argument
+@click.option("--share", type=float, default=0.2, show_default=True, help="How much of what was spent to spend on it.")
+@store_option
+def confirm(name: str | None, share: float, store: str) -> None:
+    """Run the finalists, and the default config, with fresh seeds when the study runs next."""
+    with opened(store, name, lenient=False) as study:
+        study.confirm(share)
+        words.say(f"{study.name!r} confirms its finalists next: tunewell resume")
 
 
 @click.command("add-from")

@@ -1,0 +1,75 @@
+"""Two configs, or two studies, compared by what their seeds say."""
+
+import json
+
+import numpy as np
+import pytest
+
+import tunewell as tw
+from tunewell.cli import main
+from tunewell.errors import StudyError
+
+SPACE = {"x": tw.Float(0, 1)}
+
+
+def train(run):
+    noise = np.random.default_rng([run.seed, int(1e6 * run.config["x"])]).normal()
+    return {"loss": run.config["x"] + 0.02 * noise}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return str(tmp_path / "tune.db")
+
+
+def tuned(store, name="study", method=None, trials=4):
+    return tw.tune(
+        train,
+        SPACE,
+        minimize="loss",
+        name=name,
+        store=store,
+        method=method or tw.Repeat(tw.Grid(4), times=6),
+        limits=tw.Limits(trials=trials),
+        seed=1,
+        progress=False,
+    )
+
+
+def test_the_losses_of_a_config_by_seed(store):
+    with tuned(store) as study:
+        found = study.replicates(0)
+        assert sorted(found) == [0, 1, 2, 3, 4, 5]
+        assert study.replicates() == study.replicates(study.best.trial)
+        with pytest.raises(StudyError, match="no trial 99"):
+            study.replicates(99)
+
+
+def test_two_trials_on_the_command_line(store, capsys):
+    tuned(store).close()
+    assert main(["compare", "0", "18", "--store", store]) == 0
+    assert "better" in capsys.readouterr().out
+    assert main(["compare", "study:0", "study", "--json", "--store", store]) == 1
+    assert json.loads(capsys.readouterr().out)["verdict"] == "undecided"
+
+
+def test_a_study_that_ended_is_confirmed_when_it_runs_next(store):
+    with tuned(store, method=tw.Random(), trials=20) as study:
+        assert study.best.interval is None
+        study.confirm(share=0.25)
+    with tw.open_study("study", store) as study:
+        tw.run(study, train, progress=False)
+        assert sum(job.seed > 0 for job in study.jobs.values()) == 5
+        assert study.best.noise == "seeds"
+        assert study.best.interval is not None
+
+
+def test_a_new_best_needs_more_than_luck():
+    study = tw.open_study(space=SPACE, minimize="loss", seed=1)
+    rng = np.random.default_rng(0)
+    for place in range(60):
+        study.enqueue({"x": place / 60})
+        study.tell(study.ask(), float(rng.normal()), std={"loss": 1.0})
+    lowest = np.minimum.accumulate([study.loss(job) for job in study.jobs])
+    assert len(study.incumbents) - 1 < len(set(lowest)) - 1
+    assert study.incumbents[0][1] == 0
