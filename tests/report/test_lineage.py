@@ -7,7 +7,6 @@ from tests.report.studies import filled, on_the_way
 from tunewell.methods.schedule import schedule_of
 from tunewell.report import lineage
 from tunewell.report.page import page
-from tunewell.study import canonical
 
 pytest.importorskip("plotly")
 
@@ -39,10 +38,6 @@ def test_every_job_ends_one_line(study):
 
 def test_the_schedule_is_the_one_that_can_be_run_again(study):
     assert lineage.schedule(study) == schedule_of(study).configs
-    ends = [
-        job.id for job in study.jobs.values() if len({canonical(part.config) for part in study.lineage(job.id)}) > 2
-    ]
-    assert ends  # others changed on their way
 
 
 def test_a_figure_for_each_number_holds_the_schedule_of_the_best(study):
