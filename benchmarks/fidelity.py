@@ -17,6 +17,7 @@ from benchmarks.fidelity_runs import (
     regrets,
     run,
 )
+from benchmarks.fidelity_share import fits, mean_at, reached, search, table
 from benchmarks.figures import Row, figure
 from tunewell.methods.rungs import brackets, cost
 
@@ -132,3 +133,19 @@ def thousand(quick: bool) -> Iterator[Row]:
     used, seconds, jobs = crowd(tw.ASHA(), workers, horizon)
     yield Row(used, name=f"{workers:,} simulated workers, ASHA, {horizon} mean durations: utilisation, {jobs:,} jobs")
     yield Row(seconds * 1e6, name="ASHA: a decision, its commit and its job's look-up", target="", unit="us")
+
+
+# --- shares of the rows ----------------------------------------------------------------------------------------------
+
+
+@figure("shares of the rows as steps", target="")
+def shares(quick: bool) -> Iterator[Row]:
+    """Hyperband over 11, 33 and 100 percent beside random search on all rows: boosted trees on flights."""
+    known, seeds, seconds = fits(4 if quick else 100), range(4 if quick else 100), 6.0 if quick else 60.0
+    full = [search(tw.Random(), 100, known, seed, seconds) for seed in seeds]
+    ours = [search(tw.Hyperband(minimum=11), 11, known, seed, seconds) for seed in seeds]
+    name = f"{table().name}, {len(table().y):,} rows, {seconds:.0f} s of training, {len(seeds)} seeds: "
+    score = mean_at(full, seconds)
+    yield Row(mean_at(ours, seconds), score, name=f"{name}test log loss of Hyperband", target="<= 1 x peer")
+    yield Row(mean_at(ours, seconds / 2), score, name=f"{name}that after half of the time", target="<= 1 x peer")
+    yield Row(reached(ours, score) / seconds, name=f"{name}share of the time to the same", target="<= 0.5")

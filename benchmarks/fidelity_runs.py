@@ -19,7 +19,8 @@ import numpy as np
 
 import tunewell as tw
 from benchmarks.tasks import Task, data_folder, task
-from tunewell.methods.rungs import rank_correlation, rungs
+from tunewell.honest.ranks import rank_correlation
+from tunewell.methods.rungs import rungs
 
 EPOCHS = 52
 BUDGETS = (5, 10, 20)

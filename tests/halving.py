@@ -39,3 +39,19 @@ class Copycat:
         if study.pending() or len(study.jobs) > 1:
             return None
         return Job({"x": 0.75}, study.steps.maximum, parent=0)
+
+
+@dataclass(frozen=True)
+class HeirsOfOne:
+    """One config until the last step, then three jobs until the same step from its checkpoint: with other configs, or
+    with its own.
+    """
+
+    changed: bool = True
+
+    def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
+        if not study.jobs:
+            return Job({"x": 0.25}, study.steps.maximum)
+        if study.pending() or len(study.jobs) > 3:
+            return None
+        return Job({"x": 0.5 + len(study.jobs) / 8 if self.changed else 0.25}, study.steps.maximum, parent=0)

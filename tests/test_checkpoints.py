@@ -6,8 +6,8 @@ import pytest
 
 import tunewell as tw
 from tests.test_study import opened, ran
-from tunewell.checkpoints import garbage, keeps, origin, sweep, unsaid_result
-from tunewell.events import Goal, Job, Report
+from tunewell.checkpoints import garbage, keeps, origin, sweep, sweep_rest, unsaid_result
+from tunewell.events import Goal, Job, Report, Result
 
 
 def saved(study, job, step, attempt=1):
@@ -52,9 +52,52 @@ def test_a_copy_replaces_what_stood_in_its_place(study):
     other = ran(study, 0.9, 1.0, until=1, saved=saved(study, 1, 1), tag=("b",))
     copy = ran(study, 0.5, 1.0, until=3, parent=other, saved=saved(study, 2, 3), tag=("a",))
     assert keeps(study) == {other, copy}
-    sweep(study, study.events[-1])
+    sweep_rest(study)
     assert not study.path(study.results[first].saved).exists()
     assert study.path(study.results[other].saved).exists()
+
+
+def test_what_a_late_decision_may_still_copy_stays(study):
+    """Two processes: one ends a continuation, while the other one has decided to copy what that continues."""
+    first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1), tag=("a",))
+    here = study.path(study.results[first].saved)
+    more = study.start(Job({"x": 0.1}, 3, parent=first, tag=("a",)))
+    study.commit(more)
+    late = study.start(Job({"x": 0.9}, 3, parent=first, tag=("b",)))
+    study.commit(Result(more.id, "done", {"loss": 1.0}, 3, saved=saved(study, 1, 3)))
+    sweep(study, study.events[-1])
+    assert here.exists()
+    study.commit(late)
+    sweep(study, late)
+    assert origin(study, late) == (1, here)
+    study.commit(Result(late.id, "done", {"loss": 1.0}, 3, saved=saved(study, 2, 3)))
+    sweep(study, study.events[-1])
+    assert here.exists()
+    assert (garbage(study), garbage(study, worked_on=True)) == ([here], [])
+    new = study.start(Job({"x": 0.5}, 1))  # sees all of it: from now on nobody can ask for the first one
+    study.commit(new)
+    sweep(study, new)
+    assert not here.exists()
+    assert study.path(study.results[more.id].saved).exists()
+    assert study.path(study.results[late.id].saved).exists()
+
+
+def test_the_disk_of_a_study_holds_little_more_than_what_is_kept(tmp_path):
+    """One folder for each trial that can go on; beside these what was replaced since the last decision."""
+    most = 0
+
+    def look(study, event):
+        nonlocal most
+        if isinstance(event, Job):
+            found = {path.parent.name for path in study.files.glob("job-*/step-*")}
+            most = max(most, len(found) - len(keeps(study) & study.results.keys()))
+
+    settings = {"minimize": "loss", "steps": 20, "seed": 1, "method": tw.PBT(population=6), "callbacks": [look]}
+    study = tw.tune(train, {"x": tw.Float(0, 1)}, store=tmp_path / "t.db", save_every=0, progress=False, **settings)
+    assert most <= 2
+    assert garbage(study) == []
+    assert len(list(study.files.glob("job-*/step-*"))) <= 6
+    study.close()
 
 
 def test_without_a_tag_no_place_is_taken(study):

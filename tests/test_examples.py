@@ -18,6 +18,7 @@ SMALL = {
     "own_loop.py": ["6"],
     "several_processes.py": ["8"],
     "network_and_trees.py": ["7", "2"],
+    "data_share.py": ["2", "3000"],
 }
 """The arguments of each example that make it quick."""
 

@@ -1,13 +1,18 @@
 """The loop, from `tune` to the log, in this process and in memory."""
 
+import itertools
 import logging
+import os
+import shutil
+import signal
+import sys
 import threading
 from functools import partial
 
 import pytest
 
 import tunewell as tw
-from tests.halving import Copycat, HalfGoesOn
+from tests.halving import Copycat, HalfGoesOn, HeirsOfOne
 from tunewell.budget import spent
 from tunewell.events import Act, Job, Result
 from tunewell.loop import Loop, run_seed
@@ -451,3 +456,57 @@ def test_extending_to_fewer_steps_is_an_error():
     study = tune(curve, steps=3, trials=2)
     with pytest.raises(tw.StudyError, match="3 steps already"):
         study.extend(until=3)
+
+
+def killed_at(call, work):
+    """Let a fork of this process do `work()`, and kill it at its n-th call of a function."""
+    child = os.fork()
+    if child == 0:
+        calls = itertools.count(1)
+        sys.setprofile(lambda *_: os.kill(os.getpid(), signal.SIGKILL) if next(calls) == call else None)
+        work()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_kill_at_any_moment_extends_a_study_wholly_or_not_at_all(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    tune(curve, steps=3, trials=9, store=kept / "t.db").close()
+
+    def extended(call):
+        here = shutil.copytree(kept, tmp_path / f"{call}")
+        killed_at(call, lambda: tw.open_study(store=here / "t.db").extend(until=6, trials=1))
+        with tw.open_study(store=here / "t.db") as study:
+            now = study.steps.maximum, study.limits.trials, len(study.acts("enqueue"))
+        assert now in ((3, 9, 0), (6, 10, 3))
+        return now == (6, 10, 3)
+
+    first, last = 1, 1 << 20  # the last call before which nothing is there, the first one at which something is
+    while last - first > 1:
+        call = (first + last) // 2
+        first, last = (first, call) if extended(call) else (call, last)
+    assert 100 < first < 1 << 19
+
+
+def test_another_config_is_judged_with_the_weights_of_its_parent_at_the_same_step():
+    """As sub-networks of a network with shared weights: the runs train nothing."""
+
+    def train(run):
+        for step in run.steps():
+            run.report(step, loss=1.0, save=partial(write, step))
+        if run.start == 4:
+            return {"loss": run.config["x"], "trained": float((run.checkpoint / "step").read_text())}
+        return None
+
+    study = tune(train, method=HeirsOfOne(), steps=4, trials=9)
+    first, *heirs = study.jobs.values()
+    assert [(job.parent, job.until) for job in heirs] == [(first.id, 4)] * 3
+    assert all(study.results[job.id].metrics == {"loss": job.config["x"], "trained": 4.0} for job in heirs)
+    assert spent(study).steps == 4
+    assert tw.verify(study).holds
+    study = tune(train, method=tw.Take(0, tw.Random()), steps=4)
+    study.change(method=HeirsOfOne(changed=False))
+    with pytest.raises(tw.StudyError, match="from a parent that is at 4"):
+        tw.run(study, train, progress=False)

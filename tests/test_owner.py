@@ -1,10 +1,12 @@
 """Names of lease holders that tell whether they still live."""
 
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
-from tunewell.owner import is_gone, new_owner
+from tunewell.owner import is_gone, new_folder, new_owner
 
 
 def test_this_process_is_not_gone():
@@ -34,3 +36,20 @@ def test_a_process_that_was_not_reaped_yet_is_gone():
 def test_other_machines_are_never_certain():
     assert not is_gone("elsewhere:1:2:3")
     assert not is_gone("")
+
+
+def test_the_temporary_folder_of_a_killed_process_goes_when_the_next_one_makes_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    script = "import time; from tunewell.owner import new_folder; print(new_folder(), flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        left = tmp_path / process.stdout.readline().strip()
+        mine = new_folder()
+        assert left.is_dir()
+        process.send_signal(signal.SIGKILL)
+    (tmp_path / "tunewell-of-somebody").mkdir()
+    (tmp_path / "tunewell-link").symlink_to(left)
+    new_folder()
+    assert not left.exists()
+    assert mine.is_dir()
+    assert (tmp_path / "tunewell-of-somebody").is_dir()

@@ -2,6 +2,11 @@
 
 `keeps` is the rule: the checkpoint of every job that nothing has replaced yet, and of every pending job's parent. A
 running job keeps its last one.
+
+A checkpoint that a later job needs is never deleted, though several processes decide at once. What a Result has
+replaced goes when the log holds a job whose decision has seen that Result: the id of a job is taken once, so every
+decision that had not seen it is refused from then on, or is a pending job by now. So beside those of the rule, the
+disk holds what was replaced since the last job was decided; at the end of the study that goes too.
 """
 
 from __future__ import annotations
@@ -86,14 +91,38 @@ def _exists(study: Study, saved: str | None) -> bool:
 
 
 def sweep(study: Study, event: Event) -> None:
-    """Delete what a committed event has made useless: a running job's older checkpoints, and what it replaced."""
+    """Delete what a committed event has made useless: a running job's older checkpoints; and at a job, what the results
+    that its decision was the first to see have replaced.
+    """
     if isinstance(event, Report) and event.saved is not None:
         _drop_older(study, event.job, event.saved)
     elif isinstance(event, Result):
         _drop_older(study, event.job, event.saved or _last_saved(study, event.job))
-        for old in _just_replaced(study, event.job):
-            if not _waited_for(study, old):
-                _delete(study, study.results[old].saved)
+    elif isinstance(event, Job):
+        before = study.jobs[event.id - 1].seen if event.id else 0
+        _drop_replaced(study, before, event.seen)
+
+
+def sweep_rest(study: Study) -> None:
+    """Delete what was replaced since the last job was decided: for the one process that is left in the study."""
+    _drop_replaced(study, _last_seen(study), len(study))
+
+
+def _last_seen(study: Study) -> int:
+    """The number of the last event that the decision for the newest job rests on."""
+    return study.jobs[len(study.jobs) - 1].seen if study.jobs else 0
+
+
+def _drop_replaced(study: Study, first: int, last: int) -> None:
+    for old in _replaced(study, first, last):
+        if not _waited_for(study, old):
+            _delete(study, study.results[old].saved)
+
+
+def _replaced(study: Study, first: int, last: int) -> set[int]:
+    """What the results among these events have replaced."""
+    ended = [event.job for event in study.events[first:last] if isinstance(event, Result)]
+    return {old for job in ended for old in _just_replaced(study, job)}
 
 
 def _just_replaced(study: Study, job: int) -> set[int]:
@@ -134,11 +163,15 @@ def _delete(study: Study, saved: str | None) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def garbage(study: Study) -> list[Path]:
-    """The checkpoint folders that the study no longer needs, orphans of killed attempts included."""
+def garbage(study: Study, *, worked_on: bool = False) -> list[Path]:
+    """The checkpoint folders that the study no longer needs, orphans of killed attempts included; while it is worked
+    on, without what a decision that is on its way may still ask for.
+    """
     if study.files is None or not study.files.is_dir():
         return []
     needed = {study.path(study.results[job].saved) for job in keeps(study)}
     needed |= {study.path(_last_saved(study, job.id)) for job in study.pending()}
+    if worked_on:
+        needed |= {study.path(study.results[old].saved) for old in _replaced(study, _last_seen(study), len(study))}
     found = (path for path in study.files.glob("job-*/*") if path.is_dir())
     return sorted(path for path in found if path.resolve() not in needed)

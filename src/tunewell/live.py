@@ -246,10 +246,11 @@ class LiveStudy(Study):
         if until <= self.steps.maximum:
             now = f"its trials train {self.steps.maximum} {self.steps.unit} already"
             raise StudyError(f"the study cannot be extended until {until}: {now}", hint="Name a later step.")
-        thawed = leaders(self)
-        self.change(steps=msgspec.structs.replace(self.steps, maximum=until), **raised)
-        asked = [{"config": self.jobs[job].config, "parent": job} for job in thawed]
-        self.write(*(Act("enqueue", data, by=self.owner) for data in asked))
+        limits = msgspec.structs.replace(self.limits, **raised) if raised else None
+        steps = msgspec.structs.replace(self.steps, maximum=until)
+        change = Act("change", settings_json(steps=steps, limits=limits), by=self.owner)
+        thawed = [{"config": self.jobs[job].config, "parent": job} for job in leaders(self)]
+        self.write(change, *(Act("enqueue", data, by=self.owner) for data in thawed))  # all of it or nothing
 
     def confirm(self, share: float = 0.2) -> None:
         """Spend a `share` of what the study has spent on fresh seeds for the finalists, when it runs next.
@@ -403,8 +404,12 @@ def _check(study: Study, job: Job) -> None:
     if job.parent not in study.results or study.results[job.parent].status != "done":
         raise StudyError(f"a job whose parent {job.parent} has not finished")
     parent = study.jobs[job.parent]
-    if job.until <= parent.until:
-        raise StudyError(f"a job until step {job.until} from a parent that is at {parent.until}")
+    is_other = (job.config, job.seed) != (parent.config, parent.seed)
+    if job.until < parent.until or (job.until == parent.until and not is_other):
+        raise StudyError(
+            f"a job until step {job.until} from a parent that is at {parent.until}",
+            hint="It goes further; another config may be judged with the parent's weights at the same step.",
+        )
     if job.config != parent.config and study.results[job.parent].saved is None:
         raise Unsupported(
             f"job {job.parent} left no checkpoint, so no other config can go on from it",

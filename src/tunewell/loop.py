@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from tunewell.honest.vault import Sealed, Split, WithData
 from tunewell.live import LEASE, LiveStudy, checked, open_study
 from tunewell.method import load
 from tunewell.order import barrier
+from tunewell.owner import is_gone
 from tunewell.protocols import Executor, Objective, Task
 from tunewell.stopping import Stop, stoppable
 from tunewell.study import Act, Best, Event, Goal, Job, Limits, Report, Result, Steps, Study
@@ -105,6 +107,13 @@ class Loop:
     def _leave(self) -> None:
         self._release(*self._attempts, *self._done)
         self.study.write(Act("leave", by=self.study.owner))
+        if self._is_alone():
+            checkpoints.sweep_rest(self.study)
+
+    def _is_alone(self) -> bool:
+        """Whether no other process that may still live works on the study."""
+        came, went = (Counter(act.by for act in self.study.acts(what)) for what in ("enter", "leave"))
+        return all(is_gone(owner) for owner in came - went)
 
     def _ended(self) -> bool:
         """Whether nothing is left to do: a limit forbids to start jobs, or nobody has anything to run."""
@@ -146,6 +155,7 @@ class Loop:
             if job is None:
                 self._decided = len(self.study)
                 break
+            checkpoints.sweep(self.study, job)
             started = self._start(job) or started
         return started
 

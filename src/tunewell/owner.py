@@ -1,10 +1,14 @@
-"""Who holds a lease: a name for this process that tells others on the machine whether it still lives."""
+"""Who holds a lease or a temporary folder: a name that tells others on the machine whether this process still lives."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
+import stat
+import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -52,3 +56,28 @@ def is_gone(owner: str) -> bool:
     except PermissionError:
         pass
     return _born(int(pid)) != rest.partition(":")[0]
+
+
+# --- temporary folders -----------------------------------------------------------------------------------------------
+
+
+_PREFIX, _OWNER = "tunewell-", ".owner"
+
+
+def new_folder() -> Path:
+    """A temporary folder, which says whose it is. First those are removed that killed processes of this user left."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        if _is_left(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+    made = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    (made / _OWNER).write_text(new_owner(), encoding="utf-8")
+    return made
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether a process of this user made a folder and is certainly dead."""
+    with suppress(OSError, ValueError, AttributeError):  # Windows has no os.getuid: there everything stays
+        about = folder.lstat()
+        is_ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid()
+        return is_ours and is_gone((folder / _OWNER).read_text(encoding="utf-8"))
+    return False

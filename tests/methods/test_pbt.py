@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -207,6 +208,36 @@ def test_migrants_take_the_config_of_slower_parts_and_keep_that_of_their_own_bes
     assert method._judged(5, [*fast, *slow]) == ([0], 1, False)
     assert method._judged(6, ranked) == ([0], None, True)
     assert method._judged(2, ranked) is None
+
+
+def write_step(step, path):
+    (path / "step").write_text(str(step))
+
+
+def falls(run):
+    for step in run.steps():
+        loss = run.config["x"] / step
+        run.report(step, loss=loss, save=partial(write_step, step))
+
+
+@pytest.mark.parametrize("period", [None, 5])
+@pytest.mark.parametrize("method", [tw.PBT(population=4), tw.PBT(population=6, periods=(1, 2))])
+def test_a_study_that_is_extended_goes_on_with_the_whole_population(tmp_path, method, period):
+    method = replace(method, period=period)
+    settings = {"minimize": "loss", "method": method, "seed": 2, "progress": False, "store": tmp_path / "t.db"}
+    study = tw.tune(falls, LINE, steps=10, **settings)
+    before, began = len(study.jobs), len(members(study))
+    study.extend(until=25)
+    assert not study.acts("enqueue")
+    tw.run(study, falls, progress=False)
+    later = [job for job in study.jobs.values() if job.id >= before]
+    assert len(members(study)) == began == method.population
+    assert all(jobs[-1].until == 25 for jobs in members(study).values())
+    assert all(study.results[job.id].status == "done" and job.parent is not None for job in later)
+    assert not study.acts("restart")
+    assert any(job in later for job in copies(study))
+    assert tw.verify(study).holds
+    study.close()
 
 
 # --- selection alone, refusals ---------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunewell.methods.rungs import Rung, bracket, brackets, cost, rank_correlation, rungs
+from tunewell.honest.ranks import rank_correlation
+from tunewell.methods.rungs import Rung, bracket, brackets, cost, rungs
 
 
 def test_the_formula_of_hyperband():

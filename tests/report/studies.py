@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import msgspec
 import numpy as np
 
+from tunewell.loop import tune
 from tunewell.space import Choice, Float, Int, Ordinal, Space
 from tunewell.study import Act, Failure, Goal, Job, Limits, Report, Result, Steps, Study
 
@@ -120,3 +121,20 @@ def say_done(study, config, value, *, until=1, parent=None, **metrics):
     result = Result(job.id, "done", {study.objectives[0].metric: value, **metrics}, step=until, seconds=1.0)
     study.say(result, BEGAN + len(study))
     return job.id
+
+
+def step_saved(step, path):
+    (path / "step").write_text(str(step))
+
+
+def on_the_way(method, steps=9, trials=None):
+    """A real study, in memory, of a method that decides on the way; its objective saves checkpoints."""
+
+    def train(run):
+        for step in run.steps():
+            loss = abs(run.config["x"] - 0.3) + 1 / step
+            run.report(step, loss=loss, save=partial(step_saved, step))
+
+    space = {"x": Float(0, 1), "lr": Float(1e-4, 1, log=True)}
+    settings = {"minimize": "loss", "steps": Steps(1, steps, unit="epochs"), "trials": trials, "seed": 1}
+    return tune(train, space, method=method, progress=False, **settings)

@@ -177,7 +177,7 @@ def _unneeded(study: LiveStudy) -> list[Path]:
     before = garbage(study)
     running = {f"job-{job:06d}" for job in study.store.leases.owners(study.name)}
     study.refresh()
-    still = set(garbage(study))
+    still = set(garbage(study, worked_on=bool(running)))
     return [folder for folder in before if folder in still and folder.parent.name not in running]
 
 

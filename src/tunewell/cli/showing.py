@@ -71,12 +71,19 @@ def _all_of(store: Store) -> Iterator[LiveStudy]:
 
 
 def _show_trials(study: LiveStudy, everything: bool, as_json: bool) -> None:
-    from tunewell.report import tables
+    from tunewell.report import lineage, rungs, tables, text
 
     if as_json:
         words.print_json({**tables.study_row(study), "trials": tables.rows(study)})
         return
     tables.show(tables.studies_table([study]))
+    for learned in text.learned(study):
+        words.say(f"it learned from {learned}\n")
+    for told in (rungs, lineage):
+        table = told.table(study)
+        if table is not None:
+            tables.show(table)
+            words.say(f"{told.note(study)}\n")
     tables.show(tables.trials_table(study, None if everything else 20))
 
 

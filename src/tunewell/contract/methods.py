@@ -231,13 +231,16 @@ class MethodContract:
         for job in study.jobs.values():
             space.validate(job.config)
             assert 1 <= job.until <= self.steps
-            assert job.parent is None or self._has_ended(study, job)
+            assert job.parent is None or self._goes_on(study, job)
 
-    def _has_ended(self, study: Study, job: Job) -> bool:
-        """Whether the parent of a job was done, and not beyond it, when the job was decided."""
+    def _goes_on(self, study: Study, job: Job) -> bool:
+        """Whether the parent of a job was done when the job was decided, and the job goes on from there: further, or
+        with another config or seed, which may be judged by the parent's weights without more steps.
+        """
         assert job.parent is not None
-        before = cut(study, job.seen)
-        return before.results[job.parent].status == "done" and before.jobs[job.parent].until <= job.until
+        before, parent = cut(study, job.seen), study.jobs[job.parent]
+        least = parent.until + ((job.config, job.seed) == (parent.config, parent.seed))
+        return before.results[parent.id].status == "done" and least <= job.until
 
     @pytest.mark.parametrize("workers", [1, 8])
     def test_replays(self, space: Space, workers: int) -> None:

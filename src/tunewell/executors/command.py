@@ -14,12 +14,13 @@ import math
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from tunewell.errors import ObjectiveError
+from tunewell.owner import new_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,8 +93,11 @@ class Command:
 
     def __call__(self, run: Run) -> Mapping[str, float] | None:
         """Run the program; the final metrics, if it gave any."""
-        with tempfile.TemporaryDirectory(prefix="tunewell-") as folder:
-            return _Call(self, run, Path(folder)).run()
+        folder = new_folder()
+        try:
+            return _Call(self, run, folder).run()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Call:

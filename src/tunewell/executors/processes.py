@@ -29,6 +29,7 @@ from tunewell.executors.child import Child, describe
 from tunewell.executors.inline import goes_on
 from tunewell.executors.limits import NEAR, Kills, memory_of
 from tunewell.executors.reports import Outbox, to_result
+from tunewell.owner import new_folder
 from tunewell.protocols import Objective, Task
 
 TICK = 0.1
@@ -121,7 +122,7 @@ class Processes:
         self._wake = wake
         self._reuses = self.reuse if self.reuse is not None else objective.setup is not None
         self._settings = self._make_settings(objective)
-        self._folder = Path(tempfile.mkdtemp(prefix="tunewell-"))
+        self._folder = new_folder()
         self._payload = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
         self._payload.write(data)
         self._payload.flush()

@@ -10,7 +10,7 @@ WaelDLZ/MF-PBT, hpo/utils/mf_pbt_genetics.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -20,12 +20,15 @@ import numpy as np
 from tunewell.budget import spent
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import Method
+from tunewell.methods.compose import begin
 from tunewell.methods.random import Random
 from tunewell.space import Config
 from tunewell.study import Event, Job, Result, Study
 
 RANDOM = Random()
 
+_LABELS = 1
+"""A tag begins with the number of the member."""
 _TRIES = 3
 """A member that failed so often in a row is given up."""
 _DECISIONS = 20
@@ -151,12 +154,7 @@ class PBT:
         most = study.limits.trials
         if most is not None and spent(study.root).trials >= most:
             return None  # a member less: those that began still have steps to go
-        job = self.of.propose(study.derive("begun by the source of PBT", _begun), rng)
-        if job is not None and job.parent is not None:
-            raise Unsupported(
-                f"{type(self.of).__name__} goes on with its jobs itself, so that PBT cannot",
-                hint="Its source has to begin configs only: Random(), Sobol(), ...",
-            )
+        job = begin(self, self.of, study, _LABELS, rng)
         return job and msgspec.structs.replace(job, until=self.length(study), tag=(number, *job.tag))
 
     def _next(self, study: Study, crowd: Crowd, number: int, rng: np.random.Generator) -> Job | None:
@@ -280,21 +278,6 @@ def _valid(study: Study, config: Config, rng: np.random.Generator) -> Config:
     """A config of the space as it is now, which may have changed since."""
     adopted = study.space.adopt(config)
     return study.space.sample(rng) if adopted is None else adopted
-
-
-def _begun() -> Callable[[Event], Iterator[Event]]:
-    """What the source of the configs sees as its own: the jobs that began with one, under its own tags."""
-    own: set[int] = set()
-
-    def rewrite(event: Event) -> Iterator[Event]:
-        if isinstance(event, Job):
-            if event.parent is None:
-                own.add(event.id)
-                yield msgspec.structs.replace(event, tag=event.tag[1:])
-        elif not isinstance(event, Result) or event.job in own:
-            yield event
-
-    return rewrite
 
 
 # --- the fold --------------------------------------------------------------------------------------------------------

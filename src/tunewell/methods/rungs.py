@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-import numpy as np
 
+from tunewell.honest.ranks import rank_correlation
 from tunewell.study import Act, Event, Steps
 
 Bracket = tuple[tuple[int, int], ...]
@@ -95,18 +95,6 @@ def cost(bracket: Bracket, resume: bool = True) -> int:
     """The steps that a bracket takes; without `resume`, each rung trains from step 0."""
     before = (0, *(until for _, until in bracket[:-1])) if resume else [0] * len(bracket)
     return sum(count * (until - start) for (count, until), start in zip(bracket, before, strict=True))
-
-
-def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
-    """Spearman's rank correlation of pairs, ties at their mean rank; 0 where one side is constant."""
-    first, second = (_ranks(np.array(side)) for side in zip(*pairs, strict=True))
-    spread = float(np.std(first) * np.std(second))
-    return float(np.mean((first - first.mean()) * (second - second.mean()))) / spread if spread else 0.0
-
-
-def _ranks(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
 # --- who stands where ------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@
     tables.py      rows of trials, rich tables, one trial in detail; CSV, JSON and Parquet
     axes.py        where an entry's value stands in a figure
     figures.py     plotly figures: history, curves, parallel coordinates, slices, timeline
+    rungs.py       a figure and a table of the rungs of trials that stop on their way
+    lineage.py     figures of who went on from whom (population-based training), and of the schedule found
     page.py        `write_page(study, path)`: all of it in one self-contained HTML file
 
 Nothing here writes to a study. plotly, rich and pyarrow are imported where they are used.

@@ -48,7 +48,7 @@ def history(study: Study, over: Literal["trial", "seconds"] = "trial") -> Any:
     scene = Scene.of(study)
     title = f"History: {scene.metric} of each trial"
     if not scene.trials:
-        return _empty(title, "No trial has ended yet.")
+        return empty(title, "No trial has ended yet.")
     at = _seconds(study, scene.trials) if over == "seconds" else {trial.id: trial.id for trial in scene.trials}
     final, early, broken = scene.kinds()
     best = _running_best(scene.goal, sorted(final, key=lambda trial: at[trial.id]))
@@ -62,10 +62,10 @@ def history(study: Study, over: Literal["trial", "seconds"] = "trial") -> Any:
     shown = sum(len(trace["x"]) for trace in traces[:4])
     layout = {
         "xaxis": {"title": "trial" if over == "trial" else "seconds since the study began"},
-        "yaxis": {"title": scene.metric, "type": _type(trial.value for trial in scene.scored)},
+        "yaxis": {"title": scene.metric, "type": axis_type(trial.value for trial in scene.scored)},
         "yaxis2": EDGE,
     }
-    return _figure(title, _note(shown, len(scene.trials) - scene.waiting), [t for t in traces if t["x"]], layout)
+    return framed(title, _note(shown, len(scene.trials) - scene.waiting), [t for t in traces if t["x"]], layout)
 
 
 def curves(study: Study) -> Any:
@@ -77,7 +77,7 @@ def curves(study: Study) -> Any:
     drawn = {trial.id: _curve(study, trial, scene.goal.metric) for trial in picked}
     drawn = {trial: points for trial, points in drawn.items() if points[0]}
     if not drawn:
-        return _empty(title, "No trial has reported a curve yet.")
+        return empty(title, "No trial has reported a curve yet.")
     low, high = scene.range
     traces = [_line(trial, drawn[trial.id], scene) for trial in reversed(picked) if trial.id in drawn]
     if high > low:
@@ -85,11 +85,11 @@ def curves(study: Study) -> Any:
     values = [value for _, column in drawn.values() for value in column]
     layout = {
         "xaxis": {"title": escaped(study.steps.unit)},
-        "yaxis": {"title": scene.metric, "type": _type(values)},
+        "yaxis": {"title": scene.metric, "type": axis_type(values)},
         "showlegend": False,
         "hovermode": "closest",
     }
-    return _figure(title, _note(len(drawn), len(trials), "the best, and others evenly by rank"), traces, layout)
+    return framed(title, _note(len(drawn), len(trials), "the best, and others evenly by rank"), traces, layout)
 
 
 def parallel(study: Study) -> Any:
@@ -100,7 +100,7 @@ def parallel(study: Study) -> Any:
     scene = Scene.of(study)
     title = "Parallel coordinates"
     if not scene.scored:
-        return _empty(title, "No trial has a value yet.")
+        return empty(title, "No trial has a value yet.")
     picked = scene.picked(scene.scored, CORDS)[::-1]  # the best are drawn last, on top
     rows = dict(
         zip((trial.id for trial in picked), places(study.space, [trial.config for trial in picked]), strict=True)
@@ -114,7 +114,7 @@ def parallel(study: Study) -> Any:
     line = {"color": values, "colorscale": scene.scale, "cmin": low, "cmax": high if high > low else low + 1.0}
     trace = {"type": "parcoords", "line": line, "dimensions": dimensions, "labelangle": -20, "labelside": "top"}
     note = _note(len(picked), len(scene.scored), "the best, and others evenly by rank")
-    return _figure(title, note, [trace], {"margin": {"l": 60, "r": 60, "t": 100, "b": 20}})
+    return framed(title, note, [trace], {"margin": {"l": 60, "r": 60, "t": 100, "b": 20}})
 
 
 def slices(study: Study, paths: Sequence[str] | None = None, columns: int = 3) -> Any:
@@ -131,7 +131,7 @@ def timeline(study: Study) -> Any:
     title = "Timeline of jobs"
     spans = sorted(_spans(study))
     if not spans or spans[-1][1] <= spans[0][0]:
-        return _empty(title, "No job has ended yet, or the study keeps no times.")
+        return empty(title, "No job has ended yet, or the study keeps no times.")
     kept = spans[-BARS:]
     lanes = _lanes(kept)
     statuses = dict.fromkeys(status for _, _, status, _ in kept)
@@ -143,7 +143,7 @@ def timeline(study: Study) -> Any:
         "barmode": "overlay",
         "height": 140 + 22 * min(max(lanes) + 1, 30),
     }
-    return _figure(title, _note(len(kept), len(scene.study.results), "the latest", "jobs"), traces, layout)
+    return framed(title, _note(len(kept), len(scene.study.results), "the latest", "jobs"), traces, layout)
 
 
 # --- what the figures of one study share ------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class Scene:
         """The colour of one value."""
         low, high = self.range
         share = min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
-        return _between(self.scale, share)
+        return between(self.scale, share)
 
 
 def thinned(items: Sequence[T], limit: int, keep: Iterable[T] = ()) -> list[T]:
@@ -222,7 +222,8 @@ def thinned(items: Sequence[T], limit: int, keep: Iterable[T] = ()) -> list[T]:
     return [item for item in items if id(item) in kept]
 
 
-def _between(scale: Sequence[Sequence[Any]], share: float) -> str:
+def between(scale: Sequence[Sequence[Any]], share: float) -> str:
+    """The colour at a share of a scale."""
     upper = next(i for i, (at, _) in enumerate(scale) if share <= at) or 1
     (left, first), (right, second) = scale[upper - 1], scale[upper]
     part = (share - left) / (right - left)
@@ -234,7 +235,8 @@ def _rgb(colour: str) -> list[int]:
     return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
 
 
-def _type(values: Iterable[float]) -> str:
+def axis_type(values: Iterable[float]) -> str:
+    """ "log" for values over orders of magnitude, else "linear"."""
     return "log" if is_log(list(values)) else "linear"
 
 
@@ -358,16 +360,16 @@ def _colour_bar(scene: Scene) -> Trace:
 def _dimension(axis: Axis, values: Mapping[int, Any]) -> Layout:
     """One axis of the parallel coordinates, with the value of each trial by its number."""
     low, high = axis.ends
-    gone, aside = low - 0.12 * (high - low), 0.04 * (high - low)
+    gone, width = low - 0.12 * (high - low), 0.04 * (high - low)
     at = {trial: axis.straight(value) for trial, value in values.items()}
     ticks = axis.ticks()
     if None in at.values():
-        ticks, low = [(gone, text.DASH), *ticks], gone - aside
+        ticks, low = [(gone, text.DASH), *ticks], gone - width
     if axis.kind == "options":
         low, high = low - 0.15, high + 0.15
     return {
         "label": axis.label,
-        "values": [gone + aside * _aside(t) if x is None else _beside(axis, t, x, 0.25) for t, x in at.items()],
+        "values": [gone + width * aside(t) if x is None else _beside(axis, t, x, 0.25) for t, x in at.items()],
         "range": [low, high],
         "tickvals": [at for at, _ in ticks],
         "ticktext": [words for _, words in ticks],
@@ -380,20 +382,20 @@ def slices_of(scene: Scene, paths: Sequence[str] | None, columns: int) -> Any:
     chosen = [axis for axis in known if paths is None or axis.path in paths]
     title = f"Slices: {scene.metric} over each entry"
     if not chosen or not (scene.scored or scene.failed):
-        return _empty(title, "No trial has ended yet." if chosen else "The space has no entries that vary.")
+        return empty(title, "No trial has ended yet." if chosen else "The space has no entries that vary.")
     limit = max(POINTS // len(known), 300)
     scored, failed = thinned(scene.scored, limit, scene.picked(scene.scored, 20)), thinned(scene.failed, limit)
     columns = min(columns, len(chosen))
     rows = -(-len(chosen) // columns)
     traces: list[Trace] = []
     layout: Layout = {"showlegend": False, "height": 60 + 260 * rows, "grid": {"rows": rows, "columns": columns}}
-    log = _type(trial.value for trial in scene.scored)
+    log = axis_type(trial.value for trial in scene.scored)
     for number, axis in enumerate(chosen, start=1):
         spot = _spot(number, columns, rows)
         traces += [trace for trace in _slice(scene, axis, number, scored, failed) if trace["x"]]
         layout |= _slice_axes(axis, number, spot, scene.metric, log)
     note = _note(len(scored) + len(failed), len(scene.scored) + len(scene.failed))
-    return _figure(title, note, traces, layout)
+    return framed(title, note, traces, layout)
 
 
 def _slice(scene: Scene, axis: Axis, number: int, scored: Sequence[Trial], failed: Sequence[Trial]) -> list[Trace]:
@@ -415,10 +417,10 @@ def _slice(scene: Scene, axis: Axis, number: int, scored: Sequence[Trial], faile
 
 def _beside(axis: Axis, trial: int, spot: float, width: float = 0.5) -> float:
     """Trials of one option are spread, so that they do not hide each other."""
-    return spot + width * _aside(trial) if axis.kind == "options" else spot
+    return spot + width * aside(trial) if axis.kind == "options" else spot
 
 
-def _aside(trial: int) -> float:
+def aside(trial: int) -> float:
     """From -0.5 to 0.5, evenly filled by successive trials and always the same for one: the golden section."""
     return (trial * 0.618034) % 1.0 - 0.5
 
@@ -446,10 +448,16 @@ def _slice_axes(axis: Axis, number: int, spot: tuple[list[float], list[float]], 
         low, high = axis.ends
         edge_room = 0.04 * (high - low)
         x |= {"type": axis.kind, "range": [low - edge_room, high + edge_room]}
-        x |= {"dtick": max(1, round((high - low) / 5)), "exponentformat": "power"} if axis.kind == "log" else {}
+        x |= decades(axis)
     y = {"domain": up, "anchor": f"x{number}", "type": log, "title": metric if across[0] == 0 else None}
     over = {**EDGE, "overlaying": f"y{main}", "anchor": f"x{number}"}
     return {f"xaxis{number}": x, f"yaxis{main}": y, f"yaxis{edge}": over}
+
+
+def decades(axis: Axis) -> Layout:
+    """The ticks of a log scale, as powers."""
+    low, high = axis.ends
+    return {"dtick": max(1, round((high - low) / 5)), "exponentformat": "power"} if axis.kind == "log" else {}
 
 
 def _spans(study: Study) -> list[Span]:
@@ -502,7 +510,8 @@ def _bars(status: str, spans: Sequence[Span], lanes: Sequence[int], zero: float)
 # --- the frame --------------------------------------------------------------------------------------------------------
 
 
-def _figure(title: str, note: str, traces: Sequence[Trace], layout: Layout) -> Any:
+def framed(title: str, note: str, traces: Sequence[Trace], layout: Layout) -> Any:
+    """A figure with a title, a subtitle, and what is the same in all."""
     head = {"text": title, **({"subtitle": {"text": note}} if note else {})}
     legend = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}
     margin = {"l": 70, "r": 20, "t": 90, "b": 50}
@@ -511,10 +520,11 @@ def _figure(title: str, note: str, traces: Sequence[Trace], layout: Layout) -> A
     )
 
 
-def _empty(title: str, sentence: str) -> Any:
+def empty(title: str, sentence: str) -> Any:
+    """A sentence that says why there is no figure."""
     words = {"text": sentence, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
     hidden = {"visible": False}
-    return _figure(title, "", [], {"annotations": [words], "xaxis": hidden, "yaxis": hidden, "height": 200})
+    return framed(title, "", [], {"annotations": [words], "xaxis": hidden, "yaxis": hidden, "height": 200})
 
 
 def _note(shown: int, total: int, which: str = "evenly picked", noun: str = "trials") -> str:

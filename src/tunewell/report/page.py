@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tunewell import budget
-from tunewell.report import figures, text
+from tunewell.report import figures, lineage, rungs, text
 from tunewell.report.axes import axes
 from tunewell.report.figures import Scene
 from tunewell.report.whole import whole
@@ -116,6 +116,7 @@ def _tag(name: str, inner: str, **attributes: str) -> str:
 def _header(study: Study, scene: Scene) -> str:
     settings = study.settings
     facts = [("goal", text.goals(settings.goals)), ("method", text.method(settings.method)), *_used(study, scene)]
+    facts += [("learned from", each) for each in text.learned(study)]
     tiles = "".join(_tag("div", _tag("dt", _escape(name)) + _tag("dd", _escape(value))) for name, value in facts)
     return _tag("header", _tag("h1", _escape(study.name)) + _tag("dl", tiles, class_="facts"))
 
@@ -192,18 +193,36 @@ class Part:
     title: str
     note: str
     figures: list[Any]
+    table: str = ""
 
     @classmethod
-    def of(cls, drawn: list[Any], note: str = "") -> Part:
+    def of(cls, drawn: list[Any], note: str = "", table: str = "") -> Part:
         """Title and note are those of the first figure."""
         title = drawn[0].layout.title
-        return cls(html.unescape(title.text), note + html.unescape(title.subtitle.text or ""), drawn)
+        return cls(html.unescape(title.text), note + html.unescape(title.subtitle.text or ""), drawn, table)
 
 
 def _parts(scene: Scene) -> list[Part]:
     drawn = [draw(scene.study) for draw in (figures.history, figures.curves, figures.parallel, figures.timeline)]
     *first, last = [Part.of([figure]) for figure in drawn]
-    return [*first, _slices(scene), last]
+    return [*first[:2], *_on_the_way(scene.study), *first[2:], _slices(scene), last]
+
+
+def _on_the_way(study: Study) -> Iterator[Part]:
+    """Of a study whose trials stop on their way, or copy others: the rungs, the lineage and the schedule."""
+    if found := rungs.rungs(study):
+        yield Part.of([rungs.figure(study)], table=_table([study.steps.unit, *rungs.HEAD], rungs.cells(found)))
+    if lineage.has_copies(study):
+        yield Part.of([lineage.figure(study)])
+        if drawn := lineage.schedules(study):
+            yield Part.of(drawn[:SLICES])
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    heads = "".join(_tag("th", _escape(name), scope="col") for name in head)
+    rows = "".join(_tag("tr", "".join(_tag("td", _escape(cell)) for cell in line)) for line in lines)
+    inner = _tag("thead", _tag("tr", heads)) + _tag("tbody", rows)
+    return _tag("div", _tag("table", inner, class_="rungs"), class_="scroll")
 
 
 def _slices(scene: Scene) -> Part:
@@ -225,7 +244,9 @@ def _sections(parts: Iterable[Part]) -> Iterator[str]:
     for part in parts:
         boxes = [_box(next(numbers), figure) if _is_drawn(figure) else _sentence(figure) for figure in part.figures]
         inner = "".join(boxes)
-        yield _section(part.title, part.note, inner if len(boxes) == 1 else _tag("div", inner, class_="small"))
+        yield _section(
+            part.title, part.note, part.table + (inner if len(boxes) == 1 else _tag("div", inner, class_="small"))
+        )
 
 
 def _sentence(figure: Any) -> str:

@@ -266,6 +266,14 @@ def _failure(trial: Trial) -> Any:
     return Text("\n".join([f"failed: {kind}", *(f"  {line}" for line in lines)]), style="red")
 
 
+def plain_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Any:
+    """A rich table of such cells; all columns but the first hold numbers."""
+    table = _table(head, head[1:])
+    for line in lines:
+        table.add_row(*_cells(*line))
+    return table
+
+
 def _table(names: Sequence[str], right: Sequence[str] = ()) -> Any:
     """An empty rich table; the columns named by `right` hold numbers."""
     from rich import box

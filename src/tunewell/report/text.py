@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -100,6 +101,16 @@ def method_of(study: Study) -> str:
     except TunewellError:  # a method that is not installed here
         return method(settings)
     return method(settings) + (f": {plain(why(study))}" if why is not None else "")
+
+
+def learned(study: Study) -> list[str]:
+    """The studies whose results were taken over (`LiveStudy.add_from`): `40 results of 'a', a related task`."""
+    related: Counter[str] = Counter()
+    for act in study.acts("related"):
+        related[act.data["study"]] += len(act.data["results"])
+    same = Counter(str(job.tag[1]) for job in study.jobs.values() if job.tag[:1] == ("added",) and len(job.tag) == 4)
+    told = [(related, "a related task"), (same, "the same task")]
+    return [f"{count(n, 'results')} of {plain(name)}, {kind}" for names, kind in told for name, n in names.items()]
 
 
 def _methods(values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:

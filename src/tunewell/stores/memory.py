@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 import weakref
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tunewell.events import Entry, Event, Result
+from tunewell.owner import new_folder
 from tunewell.protocols import Leases
 from tunewell.stores.events import Row, decode, encode
 from tunewell.stores.lease import NONE, Lease
@@ -115,7 +115,7 @@ class MemoryStore:
             if study not in self._logs:
                 return None
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="tunewell-"))
+                self._folder = new_folder()
                 self._remove = weakref.finalize(self, _remove, self._folder, os.getpid())
             return self._folder / self._logs[study].token
 
