@@ -56,7 +56,7 @@ def test_the_page_says_what_was_found():
         "minimize loss",
         "Hyperband(Bayes)",
         "20 of 20, ",
-        "95 % interval",
+        "90 % interval",
         f"Measured in trial {study.best.trial}",
     ):
         assert words in text
