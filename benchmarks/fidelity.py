@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 
 import tunewell as tw
+from benchmarks.fidelity_language import RUNS, best_loss, interval
 from benchmarks.fidelity_runs import (
     BUDGETS,
     PlainASHA,
@@ -132,3 +133,24 @@ def thousand(quick: bool) -> Iterator[Row]:
     used, seconds, jobs = crowd(tw.ASHA(), workers, horizon)
     yield Row(used, name=f"{workers:,} simulated workers, ASHA, {horizon} mean durations: utilisation, {jobs:,} jobs")
     yield Row(seconds * 1e6, name="ASHA: a decision, its commit and its job's look-up", target="", unit="us")
+
+
+# --- a language model ------------------------------------------------------------------------------------------------
+
+
+@figure("a small GPT, validation loss beside random search at equal tokens", target="", unit="nats")
+def language(quick: bool) -> Iterator[Row]:
+    """Means over seeds with 95 % intervals; the targets are for the paired differences."""
+    seeds, tokens, runs = (range(2), 27 * 256, RUNS) if quick else (range(5), 0, RUNS)
+    for method, peer in (("Hyperband()", "random search"), ("PBT(8), default size", "random search, default size")):
+        theirs, ours = ([best_loss(name, seed, tokens, runs) for seed in seeds] for name in (peer, method))
+        for name, losses in ((peer, theirs), (method, ours)):
+            yield Row(interval(losses)[0], name=f"a small GPT, {len(seeds)} seeds, {runs} runs: {told(name, losses)}")
+        apart = [mine - other for mine, other in zip(ours, theirs, strict=True)]
+        yield Row(interval(apart)[0], name=f"a small GPT: {told(f'{method} less {peer}', apart)}", target="<= 0")
+
+
+def told(name: str, values: list[float]) -> str:
+    """The name with the 95 % interval of the mean."""
+    _, low, high = interval(values)
+    return f"{name} [{low:.3f}, {high:.3f}]"

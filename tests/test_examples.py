@@ -20,6 +20,8 @@ SMALL = {
     "network_and_trees.py": ["7", "2"],
 }
 """The arguments of each example that make it quick."""
+WITH_TORCH = {"language_model.py": ["2", "2048"]}
+"""The same for those that need PyTorch."""
 
 
 def run(command: Sequence[str], folder: Path) -> str:
@@ -43,6 +45,13 @@ def test_example_runs(name: str, tmp_path: Path) -> None:
     assert "trial " in run([str(EXAMPLES / name), *SMALL[name]], tmp_path)
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize("name", WITH_TORCH)
+def test_example_with_torch_runs(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed: python3 dev.py test --torch")
+    assert "trial " in run([str(EXAMPLES / name), *WITH_TORCH[name]], tmp_path)
+
+
 @pytest.mark.skipif(shutil.which("awk") is None, reason="there is no awk here")
 def test_any_language(tmp_path: Path) -> None:
     folder = tmp_path / "any_language"
@@ -53,7 +62,7 @@ def test_any_language(tmp_path: Path) -> None:
 
 def test_no_example_is_left_out() -> None:
     found = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "__"))}
-    assert found == {*SMALL, "any_language"}
+    assert found == {*SMALL, *WITH_TORCH, "any_language"}
 
 
 @pytest.mark.parametrize(
