@@ -241,13 +241,14 @@ class LiveStudy(Study):
             if getattr(self.limits, name, None) is None:
                 raise StudyError(f"the study has no limit {name!r} to extend", hint="Use change() to set one.")
         raised = {name: getattr(self.limits, name) + amount for name, amount in more.items()}
+        limits = msgspec.structs.replace(self.limits, **raised) if raised else None
         if until is None:
-            return self.change(**raised)
+            return self.change(limits=limits)
         if until <= self.steps.maximum:
             now = f"its trials train {self.steps.maximum} {self.steps.unit} already"
             raise StudyError(f"the study cannot be extended until {until}: {now}", hint="Name a later step.")
         thawed = leaders(self)
-        self.change(steps=msgspec.structs.replace(self.steps, maximum=until), **raised)
+        self.change(steps=msgspec.structs.replace(self.steps, maximum=until), limits=limits)
         asked = [{"config": self.jobs[job].config, "parent": job} for job in thawed]
         self.write(*(Act("enqueue", data, by=self.owner) for data in asked))
 
