@@ -1,6 +1,6 @@
 """A small GPT on the source of Python's standard library: its learning rate, size, warm-up and batch, by Hyperband.
 Shows steps counted in tokens, exact checkpoints, and a learning-rate schedule that leaves rungs comparable.
-12 full runs' worth of tokens on 2 cores, about 60 seconds: python language_model.py [RUNS] [TOKENS]
+15 full runs' worth of tokens on 2 cores, about 60 seconds: python language_model.py [RUNS] [TOKENS]
 """
 
 import copy
@@ -126,7 +126,7 @@ class Trainer:
             torch.save(final.state_dict(), folder / "model.pt")
 
     def load(self, folder):
-        state = torch.load(folder / "trunk.pt", weights_only=True)
+        state = torch.load(folder / "trunk.pt", map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.order.set_state(state["order"])
@@ -167,7 +167,7 @@ def test_loss(best, sealed):
     return model.score(sealed.test.x, windows=1024)
 
 
-def main(runs=12, tokens=TOKENS):
+def main(runs=15, tokens=TOKENS):
     files = library()
     study = tw.tune(
         train,
