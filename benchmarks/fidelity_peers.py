@@ -121,6 +121,7 @@ class Ours:
 
     name: str
     method: tw.Method
+    most: int | None = None
 
     @property
     def path(self) -> Path:
@@ -136,7 +137,11 @@ class Ours:
             keep(self.path, row_of(name, seed, time.process_time() - began, trace), COLUMNS)
 
 
+Contender = Tool | Ours
+
 SEEDS = 10
+SLOW = 3
+"""The seeds of peers that take minutes a run."""
 
 TOOLS = (
     Tool("syne-tune-asha-1", "syne-tune", "syne-tune", ("fidelity_syne_tune.py", "asha", "1")),
@@ -145,23 +150,41 @@ TOOLS = (
     Tool("dehb-2", "dehb", "dehb", ("fidelity_dehb.py", "2")),
     Tool("optuna-hyperband-1", "optuna-quality", "optuna", ("fidelity_optuna.py", "1")),
     Tool("optuna-hyperband-2", "optuna-quality", "optuna", ("fidelity_optuna.py", "2")),
-    Tool("smac-1", "smac", "smac", ("fidelity_smac.py", "1")),
-    Tool("smac-2", "smac", "smac", ("fidelity_smac.py", "2")),
-    Tool("syne-tune-mobster-1", "syne-tune", "syne-tune", ("fidelity_syne_tune.py", "mobster", "1")),
-    Tool("syne-tune-mobster-2", "syne-tune", "syne-tune", ("fidelity_syne_tune.py", "mobster", "2")),
+    Tool("smac-1", "smac", "smac", ("fidelity_smac.py", "1"), most=SLOW),
+    Tool("smac-2", "smac", "smac", ("fidelity_smac.py", "2"), most=SLOW),
+    Tool("syne-tune-mobster-1", "syne-tune", "syne-tune", ("fidelity_syne_tune.py", "mobster", "1"), most=SLOW),
+    Tool("syne-tune-mobster-2", "syne-tune", "syne-tune", ("fidelity_syne_tune.py", "mobster", "2"), most=SLOW),
 )
 """The peers, the cheap ones first; the number is the lowest rung, in epochs."""
 
 
-def missing(contender: Tool | Ours, names: Sequence[str], seeds: int) -> list[Work]:
+def missing(contender: Contender, names: Sequence[str], seeds: int) -> list[Work]:
     """The runs that have no row yet: the first seed of every task, then the second."""
     have = rows_of(contender.path)
+    seeds = seeds if contender.most is None else min(seeds, contender.most)
     return [(name, seed) for seed in range(seeds) for name in names if (name, seed) not in have]
 
 
-def kept(contender: Tool | Ours) -> Regrets:
+def kept(contender: Contender) -> Regrets:
     """The runs that have a row."""
     return {work: [row[mark] for mark in MARKS] for work, row in rows_of(contender.path).items()}
+
+
+def attempt(contender: Contender, names: Sequence[str], seeds: int) -> None:
+    """Make the runs that are missing, as many seeds as it has the time for; who cannot run is told and left out."""
+    work = missing(contender, names, seeds)
+    try:
+        if work:
+            say(f"{contender.name}: {len(work)} runs")
+            contender.fill(work)
+    except Exception as error:
+        say(f"{contender.name}: {type(error).__name__}: {error}")
+
+
+def common(several: Sequence[Regrets]) -> list[Regrets]:
+    """The runs that all have."""
+    works = [work for work in several[0] if all(work in runs for runs in several)]
+    return [{work: runs[work] for work in works} for runs in several]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -171,10 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help="the first N seeds of every task")
     options = line.parse_args(arguments)
     for tool in TOOLS:
-        work = missing(tool, instances(), options.seeds)
-        if work and (tool.name in options.names or not options.names):
-            say(f"{tool.name}: {len(work)} runs")
-            tool.fill(work)
+        if tool.name in options.names or not options.names:
+            attempt(tool, instances(), options.seeds)
     return 0
 
 

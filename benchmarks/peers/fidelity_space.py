@@ -1,4 +1,4 @@
-"""The space of ConfigSpace for DEHB and SMAC3, which halve alike: numeric entries without conditions, as LCBench has."""
+"""The space for DEHB, numeric entries without conditions, as LCBench has; the lowest rung for DEHB and SMAC3."""
 
 from ConfigSpace import ConfigurationSpace, Float, Integer
 
