@@ -105,7 +105,7 @@ def versus(quick: bool) -> Iterator[Row]:
     for (place, budget), (name, runs) in product(enumerate(BUDGETS), theirs.items()):
         peer, *same = common([runs, *mine.values()])
         of = dict(zip(mine, same, strict=True))
-        best = min(of, key=lambda each: mean(of[each], place))  # noqa: B023
+        best = min(of, key=lambda each: mean(of[each], place))
         for which, target in ((best, "<= 1 x peer"), (AUTO, "")):
             gap, error = difference(of[which], peer, place)
             told = f"{which} beside {name}, {len(peer)} runs, {gap:+.3f} ± {error:.3f}"
@@ -189,7 +189,8 @@ def thousand(quick: bool) -> Iterator[Row]:
 def quality_of_thousand(quick: bool) -> Iterator[Row]:
     """One seed each on four instances at even distances in the list; the regret near 0 is that of few good configs."""
     names, total = (instances()[:1], 100) if quick else (spread_evenly(instances(), 4), 5000)
-    many, few = [], []
+    many: list[float] = []
+    few: list[float] = []
     for name in names:
         for found, workers in ((few, 10), (many, total // 5)):
             _, trace = run(tw.ASHA(), name, workers=workers, most=total)
