@@ -1,13 +1,16 @@
 """The figures of multi-fidelity methods: Hyperband's tables, quality on learning curves, and a thousand workers."""
 
+import os
+import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import product
 
 import numpy as np
 
 import tunewell as tw
 from benchmarks.fidelity_language import RUNS, best_loss, interval
+from benchmarks.fidelity_peers import SEEDS, TOOLS, Contender, Ours, Regrets, attempt, common, kept
 from benchmarks.fidelity_runs import (
     BUDGETS,
     PlainASHA,
@@ -15,11 +18,13 @@ from benchmarks.fidelity_runs import (
     crowd,
     first_full,
     instances,
+    regret,
     regrets,
     run,
 )
 from benchmarks.fidelity_share import fits, mean_at, reached, search, table
-from benchmarks.figures import Row, figure
+from benchmarks.figures import Row, alternate, ask, ask_peer, figure
+from benchmarks.tasks import spread_evenly, task
 from tunewell.methods.rungs import brackets, cost
 
 # --- Hyperband -------------------------------------------------------------------------------------------------------
@@ -89,6 +94,53 @@ def lcbench(quick: bool) -> Iterator[Row]:
         yield Row(found[best][place], plain(quick)[place], told, "<= 0.8 x peer")
 
 
+@figure("LCBench, beside the peers", target="", unit="regret")
+def versus(quick: bool) -> Iterator[Row]:
+    """Mean normalised regret of the same instances and seeds, one worker, simulated time. Then the best of ours at
+    each budget, and what a study uses that names no method, beside each peer on the runs that the peer has: what lies
+    between them, and the standard error of that over runs. The best of ours is chosen by these very runs, and so is
+    not the figure to expect of it elsewhere.
+    """
+    mine, theirs = contenders(quick)
+    for name, runs in {**mine, **theirs}.items():
+        for place, budget in enumerate(BUDGETS):
+            yield Row(mean(runs, place), name=f"LCBench at {budget} full runs: {name}, {len(runs)} runs")
+    for (place, budget), (name, runs) in product(enumerate(BUDGETS), theirs.items()):
+        peer, *same = common([runs, *mine.values()])
+        of = dict(zip(mine, same, strict=True))
+        best = min(of, key=lambda each: mean(of[each], place))
+        for which, target in ((best, "<= 1 x peer"), (AUTO, "")):
+            gap, error = difference(of[which], peer, place)
+            told = f"{which} beside {name}, {len(peer)} runs, {gap:+.3f} ± {error:.3f}"
+            yield Row(mean(of[which], place), mean(peer, place), f"LCBench at {budget} full runs: {told}", target)
+
+
+AUTO = "Auto()"
+
+
+def contenders(quick: bool) -> tuple[dict[str, Regrets], dict[str, Regrets]]:
+    """The runs of ours and of the peers; of the peers only what is kept, in a quick run or when told so."""
+    names, seeds = (instances()[:1], 1) if quick else (instances(), SEEDS)
+    ours = [Ours(name, method) for name, method in {**SOURCES, AUTO: tw.Auto()}.items()]
+    stored = quick or os.environ.get("TUNEWELL_QUALITY_PEERS") == "stored"
+    some: list[Contender] = [*ours, *([] if stored else TOOLS)]
+    for contender in some:
+        attempt(contender, names, seeds)
+    theirs = {tool.name: runs for tool in TOOLS if (runs := kept(tool))}
+    return {each.name: kept(each) for each in ours}, theirs
+
+
+def mean(runs: Regrets, place: int) -> float:
+    """The mean regret at one budget."""
+    return float(np.mean([row[place] for row in runs.values()]))
+
+
+def difference(ours: Regrets, peer: Regrets, place: int) -> tuple[float, float]:
+    """The mean of what ours has more of regret, run by run, and its standard error."""
+    gaps = [ours[work][place] - peer[work][place] for work in ours]
+    return float(np.mean(gaps)), float(np.std(gaps) / max(1.0, np.sqrt(len(gaps) - 1)))
+
+
 @figure("LCBench, ASHA, 4 workers beside 1", target="", unit="regret")
 def four_workers(quick: bool) -> Iterator[Row]:
     """At 20 full-run equivalents."""
@@ -150,6 +202,8 @@ def shares(quick: bool) -> Iterator[Row]:
     yield Row(mean_at(ours, seconds), score, name=f"{name}test log loss of Hyperband", target="<= 1 x peer")
     yield Row(mean_at(ours, seconds / 2), score, name=f"{name}that after half of the time", target="<= 1 x peer")
     yield Row(reached(ours, score) / seconds, name=f"{name}share of the time to the same", target="<= 0.5")
+
+
 # --- a language model ------------------------------------------------------------------------------------------------
 
 
@@ -169,3 +223,56 @@ def told(name: str, values: list[float]) -> str:
     """The name with the 95 % interval of the mean."""
     _, low, high = interval(values)
     return f"{name} [{low:.3f}, {high:.3f}]"
+
+
+@figure("1,000 simulated workers, ASHA, 5,000 full runs in all: LCBench's regret beside 10 workers", target="")
+def quality_of_thousand(quick: bool) -> Iterator[Row]:
+    """One seed each on four instances at even distances in the list; the regret near 0 is that of few good configs."""
+    names, total = (instances()[:1], 100) if quick else (spread_evenly(instances(), 4), 5000)
+    many: list[float] = []
+    few: list[float] = []
+    for name in names:
+        for found, workers in ((few, 10), (many, total // 5)):
+            _, trace = run(tw.ASHA(), name, workers=workers, most=total)
+            found.append(regret(task(name), trace, total))
+        yield Row(many[-1], few[-1], f"LCBench, ASHA, {total:,} full runs, {total // 5:,} workers beside 10: {name}")
+    told = f"LCBench, ASHA, {total:,} full runs, {total // 5:,} workers beside 10, the mean of {len(names)}"
+    yield Row(float(np.mean(many)), float(np.mean(few)), told, "<= 1.1 x peer", "regret")
+
+
+# --- the time of two workers -----------------------------------------------------------------------------------------
+
+SLEEPERS = {
+    "Optuna, 2 threads in memory": ("optuna", "sleeping_optuna.py", "threads"),
+    "Optuna, 2 processes on a journal": ("optuna", "sleeping_optuna.py", "processes"),
+    "Ray Tune, actors reused": ("ray", "sleeping_ray.py", "-"),
+    "Syne Tune, a process a trial": ("syne-tune", "sleeping_syne_tune.py", "-"),
+}
+"""Environment, program and its first word."""
+
+
+@figure("share of 2 workers' time that trains under ASHA: 10 ms a step, 81 steps", target="")
+def sleeping(quick: bool) -> Iterator[Row]:
+    """Beside bare processes that sleep as long, in turns, and then beside the peers. Of ours, each paused trial has a
+    checkpoint on disk, and a third of all jobs is more than one step; the others stop trials and save nothing.
+    """
+    seconds, rounds = ("2", 1) if quick else ("15", 3)
+    ours = lambda how: asleep([sys.executable, "-m", "benchmarks.ours.sleeping", how, "0.01", seconds])  # noqa: E731
+    hows = ("bare", "reused", "tuned")
+    bare, reused, fresh = alternate(rounds, *(partial(ours, how) for how in hows))
+    yield Row(reused, bare, "ASHA, 10 ms a step, 2 processes reused: share of their time", ">= 0.9 x peer")
+    yield Row(fresh, bare, "ASHA, 10 ms a step, a fresh process a trial: share of their time")
+    for name, (environment, script, word) in SLEEPERS.items():
+        told = f"ASHA, 10 ms a step, 2 processes reused, beside {name}"
+        try:
+            longer = seconds if environment == "optuna" or quick else "30"  # their start takes up to ten
+            peer = ask_peer(environment, script, word, "0.01", longer)
+            error = "" if peer["steps"] else f"no step in {longer} s"
+            yield Row(reused, float(peer["share"]), told, ">= 1 x peer", error=error)
+        except Exception as error:
+            yield Row(None, name=told, error=f"{type(error).__name__}: {error}")
+
+
+def asleep(command: list[str]) -> float:
+    """The share that a program prints."""
+    return float(ask(command)["share"])

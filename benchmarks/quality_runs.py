@@ -410,12 +410,12 @@ def rows_of(path: Path) -> dict[Work, dict[str, float]]:
         }
 
 
-def keep(path: Path, row: Mapping[str, str]) -> None:
+def keep(path: Path, row: Mapping[str, str], columns: Sequence[str] = COLUMNS) -> None:
     """Append a row, in one write."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = ",".join(row.get(name, "") for name in COLUMNS) + "\n"
+    line = ",".join(row.get(name, "") for name in columns) + "\n"
     with path.open("a") as file:
-        file.write(line if file.tell() else ",".join(COLUMNS) + "\n" + line)
+        file.write(line if file.tell() else ",".join(columns) + "\n" + line)
 
 
 def trace_file(path: Path) -> Path:

@@ -56,6 +56,7 @@ class Loop:
         self.retry = retry or {}
         self.made = ""
         self._attempts: dict[int, int] = {}  # the jobs that run or are held here, with their attempt
+        self._kept: set[int] = set()  # those of them that have ended: their lineages are held, or were until now
         self._lost: set[int] = set()  # of these, the ones whose lease another process took
         self._done: list[int] = []  # jobs that ended here, whose leases are released together
         self._decided = -1  # the length of the log when the method last had nothing to propose
@@ -202,10 +203,10 @@ class Loop:
 
     def _forget_evicted(self) -> None:
         """Release the leases of lineages that the executor no longer holds."""
-        held, ended = self.executor.held(), self.study.results
-        for job in [job for job in self._attempts if job in ended and job not in held]:
-            del self._attempts[job]
-            self._release(job)
+        for job in self._kept.difference(self.executor.held()):
+            self._kept.remove(job)
+            if self._attempts.pop(job, None) is not None:
+                self._release(job)
 
     def _release_done(self) -> None:
         if self._done:
@@ -282,6 +283,8 @@ class Loop:
             self._done.append(event.job)
             if self.study.jobs[event.job].until < self.study.steps.maximum:
                 self._release_done()  # somebody may want to go on from it now
+        else:
+            self._kept.add(event.job)
         self._stop_if_hopeless(event)
 
     def _stop_if_hopeless(self, result: Result) -> None:
