@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import logsumexp, ndtr, ndtri, stdtr
+from scipy.special import logsumexp, ndtr, ndtri, stdtr, stdtrit
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -103,12 +103,11 @@ class Forecast:
         found: Array = stdtr(self.freedom, (values[:, None] - self.centres) / self.scales) @ self.weights
         return found
 
-    def quantile(self, share: float | Array) -> Array:
+    def quantile(self, share: float) -> Array:
         """The values (q,) that are not reached with this probability, in (0, 1)."""
-        low, high = (self.centres + sign * 1e9 * self.scales for sign in (-1, 1))
-        low, high = low.min(1), high.max(1)
-        # ranks are even in the inverse of a wide scale: bisection in the units of the largest one
-        for _ in range(90):
+        each = self.centres + self.scales * stdtrit(self.freedom, share)
+        low, high = each.min(1), each.max(1)  # that of a mixture lies between those of its parts
+        for _ in range(50):
             middle = (low + high) / 2
             below = self.rank(middle) < share
             low, high = np.where(below, middle, low), np.where(below, high, middle)
@@ -146,6 +145,10 @@ class Calibration:
     def rank(self, share: float) -> float:
         """The rank among uncalibrated forecasts that the true value stays below with this probability."""
         return float(ndtr(self.shift + self.stretch * ndtri(share)))
+
+    def chance(self, rank: float) -> float:
+        """The probability of a true value below one that has this rank among uncalibrated forecasts."""
+        return float(ndtr((ndtri(min(max(rank, 1e-12), 1 - 1e-12)) - self.shift) / self.stretch))
 
 
 def extrapolate(steps: Array, values: Array, until: Array, spread: float = 0.0) -> Forecast | None:
