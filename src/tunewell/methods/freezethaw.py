@@ -36,6 +36,8 @@ do meanwhile.
 _RECENT = 100
 """No more forecasts than these that came true tell how far to trust the next ones."""
 _QUARTILES = (0.25, 0.75)
+_SLACK = 0.25
+"""So much later may the first one arrive than the curve for which it became due."""
 _START, _NEWEST = 4, 8
 """So many configs begin before any curve goes on, and so many stand for a new one."""
 _IMPROVEMENT = (-3.0, -0.5)
@@ -100,12 +102,16 @@ class FreezeThaw:
                 hint="Random() serves several; or make the others constraints with at_most.",
             )
         standing = self._standing(study)
-        best = standing.most_worth(rng)
+        best = standing.most_worth(rng, self._is_full(study, standing))
         job = begin(self, self.of, study, 1, rng) if best is None else None
         if job is not None:
             return msgspec.structs.replace(job, until=standing.stops[0], tag=(0, *job.tag))
         best = standing.promising() if best is None else best
         return None if best is None else _next(study.jobs[best], standing)
+
+    def _is_full(self, study: Study, standing: Standing) -> bool:
+        """Whether the study has begun all its trials."""
+        return study.limits.trials is not None and standing.begun >= study.limits.trials
 
     def stops(self, steps: Steps) -> tuple[int, ...]:
         """The numbers of steps at which curves pause, ascending, the last one the maximum."""
@@ -218,31 +224,42 @@ class Standing(msgspec.Struct):
 
     # --- decisions ---------------------------------------------------------------------------------------------------
 
-    def _is_due(self) -> bool:
-        """Whether the most promising curve has to go on, since a first result at the last step is due."""
+    def _is_due(self, full: bool = False) -> bool:
+        """Whether a curve has to go on for a first result at the last step; with `full` it is the only way to one."""
         if self.whole or not self.paused or self.leader in self.running:
             return False
-        last = self.stops[-1]
-        best = self.promising()
-        assert best is not None
-        left = last - self.paused[best].until
-        workers = 1 + len(self.running)
-        return self.spent + left >= _FIRST * last or self.spent + workers * left >= _LATEST * last
+        first = self.spent + self._left(min(self.paused, key=self.middles.__getitem__)) >= _FIRST * self.stops[-1]
+        return full or first or self._arrival(min(self.paused, key=self.middles.__getitem__)) >= _LATEST
+
+    def _left(self, job: int) -> int:
+        """The steps that a paused curve has left."""
+        return self.stops[-1] - self.paused[job].until
+
+    def _arrival(self, job: int) -> float:
+        """The full runs' worth of steps that all workers will have taken when this curve arrives."""
+        return (self.spent + (1 + len(self.running)) * self._left(job)) / self.stops[-1]
 
     def promising(self) -> int | None:
-        """The paused curve of the least last value, by the middle of its forecast."""
-        return min(self.paused, key=self.middles.__getitem__, default=None)
+        """The paused curve of the least last value, by the middle of its forecast. For a first result at the last step:
+        the one that is on its way there, or else the best that still arrives in time.
+        """
+        if self.leader in self.paused and not self.whole:
+            return self.leader
+        soon = [job for job in self.paused if self.whole or self._arrival(job) <= _LATEST + _SLACK]
+        if not soon and self.paused:
+            return max(self.paused, key=lambda job: self.paused[job].until)
+        return min(soon, key=self.middles.__getitem__, default=None)
 
-    def most_worth(self, rng: np.random.Generator) -> int | None:
+    def most_worth(self, rng: np.random.Generator, full: bool = False) -> int | None:
         """The paused curve that goes on; None: it is the turn of a new config.
 
         Rakotoarison et al. 2024, section 4.2: the largest probability to improve, of a number of steps ahead and of an
         improvement that are drawn from log-uniform distributions (MFPI-random).
         """
-        if len(self.newest) < _START or not self.paused:
-            return None
-        if self._is_due():
+        if self._is_due(full):
             return self.promising()
+        if self.begun < _START or not self.paused:
+            return None
         from tunewell.surrogates.curves import Calibration
 
         steps = math.exp(rng.uniform(math.log(self.stops[0]), math.log(self.stops[-1])))
