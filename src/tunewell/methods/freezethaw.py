@@ -38,6 +38,8 @@ _RECENT = 100
 _QUARTILES = (0.25, 0.75)
 _SLACK = 0.25
 """So much later may the first one arrive than the curve for which it became due."""
+_HOPE = 0.1
+"""When all trials have begun, curves go on that become the best of all with at least this probability."""
 _START, _NEWEST = 4, 8
 """So many configs begin before any curve goes on, and so many stand for a new one."""
 _IMPROVEMENT = (-3.0, -0.5)
@@ -50,13 +52,14 @@ class FreezeThaw:
     curve that is most worth them, or to a new config.
 
     Curves pause at `minimum` steps, at `eta` times as many, and so on up to the last. `minimum` left out: that of the
-    study, or a twenty-fifth of all steps. At each decision a number of steps ahead is drawn, and a loss a little better
-    than the best one so far; whoever gets there with the largest probability goes on until its next pause. A new config
-    stands for the eight that began last, with what was forecast for them when they first paused. It comes from `of`,
-    which sees the jobs that began with its configs, and in `root` every result at every pause. How far forecasts were
-    off until now, at the next pause, moves and stretches those to come: see `tunewell.surrogates.curves`. When nothing
-    is known of the last step after three full runs' worth of steps, or earlier with several workers, the curve of the
-    best forecast goes on to the end.
+    study, or a twenty-fifth of all steps. At each decision a number of steps ahead is drawn, and a loss a little
+    better than the best one so far; whoever gets there with the largest probability goes on until its next pause. A
+    new config stands for the eight that began last, with what was forecast for them when they first paused. It comes
+    from `of`, which sees the jobs that began with its configs, and in `root` every result at every pause. How far
+    forecasts were off until now, at the next pause, moves and stretches those to come: see
+    `tunewell.surrogates.curves`. When nothing is known of the last step after three full runs' worth of steps, or
+    earlier with several workers, the curve of the best forecast goes on to the end. When all trials of the study's
+    limit have begun, a curve goes on that becomes the best of all with a probability of a tenth.
 
     The more values a job reports on its way, the better are its forecasts: report each epoch. Never ends unless `of`
     does, and then when every curve has arrived.
@@ -102,7 +105,10 @@ class FreezeThaw:
                 hint="Random() serves several; or make the others constraints with at_most.",
             )
         standing = self._standing(study)
-        best = standing.most_worth(rng, self._is_full(study, standing))
+        if self._is_full(study, standing):
+            best = standing.last_hope()
+            return None if best is None else _next(study.jobs[best], standing)
+        best = standing.most_worth(rng)
         job = begin(self, self.of, study, 1, rng) if best is None else None
         if job is not None:
             return msgspec.structs.replace(job, until=standing.stops[0], tag=(0, *job.tag))
@@ -189,7 +195,8 @@ class Standing(msgspec.Struct):
     """Fold state: the curves that are `paused`, by their last job, and the `middles` of their forecasts at the last
     step; the `running` jobs, each with the curve that it goes on with; the curves that began last, the `newest`, and
     how many have `begun`; the `spent` steps; the losses at the first stop in order, and the `least` of all; how many
-    are `whole`; the job that brings the first of these, the `leader`; and the `ranks` of losses among their forecasts.
+    are `whole`, and the `best` of these; the job that brings the first of these, the `leader`; and the `ranks` of
+    losses among their forecasts.
     """
 
     method: FreezeThaw
@@ -203,6 +210,7 @@ class Standing(msgspec.Struct):
     spent: int = 0
     first: list[float] = []
     least: float = math.inf
+    best: float = math.inf
     whole: int = 0
     leader: int = -1
     ranks: list[float] = []
@@ -224,12 +232,12 @@ class Standing(msgspec.Struct):
 
     # --- decisions ---------------------------------------------------------------------------------------------------
 
-    def _is_due(self, full: bool = False) -> bool:
+    def _is_due(self) -> bool:
         """Whether a curve has to go on for a first result at the last step; with `full` it is the only way to one."""
         if self.whole or not self.paused or self.leader in self.running:
             return False
         first = self.spent + self._left(min(self.paused, key=self.middles.__getitem__)) >= _FIRST * self.stops[-1]
-        return full or first or self._arrival(min(self.paused, key=self.middles.__getitem__)) >= _LATEST
+        return first or self._arrival(min(self.paused, key=self.middles.__getitem__)) >= _LATEST
 
     def _left(self, job: int) -> int:
         """The steps that a paused curve has left."""
@@ -250,13 +258,13 @@ class Standing(msgspec.Struct):
             return max(self.paused, key=lambda job: self.paused[job].until)
         return min(soon, key=self.middles.__getitem__, default=None)
 
-    def most_worth(self, rng: np.random.Generator, full: bool = False) -> int | None:
+    def most_worth(self, rng: np.random.Generator) -> int | None:
         """The paused curve that goes on; None: it is the turn of a new config.
 
         Rakotoarison et al. 2024, section 4.2: the largest probability to improve, of a number of steps ahead and of an
         improvement that are drawn from log-uniform distributions (MFPI-random).
         """
-        if self._is_due(full):
+        if self._is_due():
             return self.promising()
         if self.begun < _START or not self.paused:
             return None
@@ -274,6 +282,19 @@ class Standing(msgspec.Struct):
         new = (sum(others) + 0.5 / self.begun) / (len(others) + 1)
         return None if new > chances[best] else best
 
+    def last_hope(self) -> int | None:
+        """When all trials have begun: the paused curve that most likely becomes the best of all, unless that is too
+        unlikely. No draw decides, so that an ended study stays ended.
+        """
+        if not self.whole or not self.paused:
+            return self.promising()
+        from tunewell.surrogates.curves import Calibration
+
+        calibration, last = Calibration.of(np.array(self.ranks)), self.stops[-1]
+        chances = {job: curve.chance(self.best, last, calibration) for job, curve in self.paused.items()}
+        best = max(chances, key=chances.__getitem__)
+        return best if chances[best] >= _HOPE else None
+
     def _stop_at(self, step: float) -> int:
         """The first stop that is no earlier than a step, or the last one."""
         return next((stop for stop in self.stops if stop >= step), self.stops[-1])
@@ -282,7 +303,8 @@ class Standing(msgspec.Struct):
 
     def _reach(self, steps: Steps, study: Study) -> None:
         """Other steps of a trial: forecasts for the new ones; what had arrived may go on."""
-        self.stops, self.whole, self.newest = self.method.stops(steps), 0, []
+        self.stops, self.newest = self.method.stops(steps), []
+        self.best, self.whole = math.inf, 0
         waiting = sorted({*self.paused, *self.arrived})
         self.paused, self.middles, self.arrived = {}, {}, set()
         for job in waiting:
@@ -313,7 +335,8 @@ class Standing(msgspec.Struct):
         """A curve pauses; what is whole counts as a result."""
         if job.until >= self.stops[-1]:
             self.arrived.add(job.id)
-            self.whole += job.until == self.stops[-1]
+            if job.until == self.stops[-1]:
+                self.best, self.whole = min(self.best, study.loss(job.id)), self.whole + 1
             return
         from tunewell.surrogates.curves import Calibration, extrapolate
 
