@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 import tunewell as tw
+from benchmarks.fidelity_curves import FAMILIES, PARTS, coverage, held_out
 from benchmarks.fidelity_language import RUNS, best_loss, interval
 from benchmarks.fidelity_peers import SEEDS, TOOLS, Contender, Ours, Regrets, attempt, common, kept
 from benchmarks.fidelity_runs import (
@@ -56,6 +57,8 @@ SOURCES: dict[str, tw.Method] = {
     "ASHA(TPE())": tw.ASHA(tw.TPE()),
     "Hyperband(Bayes())": tw.Hyperband(tw.Bayes(limit=100)),
     "ASHA(Bayes())": tw.ASHA(tw.Bayes(limit=100)),
+    "FreezeThaw(Random())": tw.FreezeThaw(tw.Random()),
+    "FreezeThaw(Bayes())": tw.FreezeThaw(tw.Bayes(limit=100)),
 }
 """The methods of the protocol. The model of `Bayes` holds 100 results here, for the sake of the time that runs take."""
 
@@ -174,6 +177,27 @@ def guard(quick: bool) -> Iterator[Row]:
         yield Row(
             100 * float(np.mean(told)), name=name, target=">= 50" if minimum == 1 else "<= 0" if minimum == 6 else ""
         )
+
+
+# --- learning curves -------------------------------------------------------------------------------------------------
+
+
+@figure("learning-curve intervals: 80 % intervals cover 75-85 %", target="", unit="%")
+def intervals(quick: bool) -> Iterator[Row]:
+    """On the tasks that no constant of the ensemble was chosen on, from 10, 25 and 50 % of each curve: calibrated by
+    fifteen other curves of the same task, as in `FreezeThaw`, and as the ensemble alone has them.
+    """
+    for family in FAMILIES:
+        found = [coverage(curves, part) for curves in held_out(family, quick) for part in PARTS]
+        told = f"learning-curve intervals, {family}"
+        raw, calibrated, width = (100 * float(np.mean([each[place] for each in found])) for place in range(3))
+        name = f"{told}: 80 % intervals, calibrated by 15 other curves of the task, cover"
+        yield Row(calibrated, name=name, target=">= 75 and <= 85")
+        yield Row(raw, name=f"{told}: not calibrated")
+        yield Row(width, name=f"{told}: median width, of the distance of the quartiles of last values")
+        for place, part in enumerate(PARTS):
+            covered = 100 * float(np.mean([each[0] for each in found[place :: len(PARTS)]]))
+            yield Row(covered, name=f"{told}: not calibrated, from {part:.0%} of the curve")
 
 
 # --- many workers ----------------------------------------------------------------------------------------------------

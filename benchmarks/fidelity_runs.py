@@ -62,7 +62,8 @@ def run(
 
     def train(run: tw.Run) -> None:
         reached.setdefault(_text(run.config), [0]).append(run.until)
-        run.report(run.until, loss=loss_of(name, run.config, run.until))
+        for epoch in run.steps():
+            run.report(epoch, loss=loss_of(name, run.config, epoch))
 
     def note(study: tw.Study, event: Any) -> None:
         if isinstance(event, tw.Result) and study.jobs[event.job].until == EPOCHS:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.confirm import Confirm
+    from tunewell.methods.freezethaw import FreezeThaw
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
     from tunewell.methods.pbt import PBT
@@ -90,6 +91,7 @@ _HOMES = {
     "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.confirm": "Confirm",
+    "tunewell.methods.freezethaw": "FreezeThaw",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
@@ -124,6 +126,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Constant",
     "FileError",
     "Float",
+    "FreezeThaw",
     "Goal",
     "Grid",
     "Halton",

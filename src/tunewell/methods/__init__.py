@@ -24,6 +24,7 @@
     promise.py       the acquisition of Bayes: its models, and what they promise at any point
     search.py        where a function on a space is largest
     bayes.py         Bayes: a Gaussian process
+    freezethaw.py    FreezeThaw: curves extrapolated, steps to the one most worth them
     auto.py          Auto: what a study uses that names no method
 
 A method of your own needs none of them: any frozen dataclass with `propose` will do, see `tunewell.method`.
