@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tunewell.methods.auto import Auto
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
+    from tunewell.methods.folds import CrossValidation
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
     from tunewell.methods.pbt import PBT
@@ -85,6 +86,7 @@ _HOMES = {
     "tunewell.methods.auto": "Auto",
     "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
+    "tunewell.methods.folds": "CrossValidation",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
@@ -114,6 +116,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Choice",
     "Conflict",
     "Constant",
+    "CrossValidation",
     "FileError",
     "Float",
     "Goal",

@@ -122,6 +122,7 @@ class _Finals(msgspec.Struct):
 
 def best(study: Study) -> Best | None:
     """The config with the best estimate among those that reached the largest `until`."""
+    from tunewell.honest.pairing import paired
     from tunewell.honest.shrinkage import shrink
 
     if not study.objectives:
@@ -130,22 +131,23 @@ def best(study: Study) -> Best | None:
     if not finals:
         return None
     groups = [[job for job, _ in group] for group in finals]
-    losses = [[loss for _, loss in group] for group in finals]
+    losses, freedom = paired([[(study.jobs[job].seed, loss) for job, loss in group] for group in finals])
     means = [sum(row) / len(row) for row in losses]
-    noise, source = _noise(study, groups, losses)
+    noise, source = _noise(study, groups, losses, freedom)
     estimates, errors = shrink(means, [len(row) for row in losses], noise)
     winner = min(range(len(groups)), key=lambda i: (estimates[i], i))
     error = None if errors is None else float(errors[winner])
-    return _describe(study, groups[winner], means[winner], float(estimates[winner]), error, source)
+    measured = sum(loss for _, loss in finals[winner]) / len(groups[winner])
+    return _describe(study, groups[winner], measured, float(estimates[winner]), error, source)
 
 
 def _noise(
-    study: Study, groups: Sequence[Sequence[int]], losses: Sequence[Sequence[float]]
+    study: Study, groups: Sequence[Sequence[int]], losses: Sequence[Sequence[float]], freedom: float
 ) -> tuple[float | None, str]:
     """The standard deviation of one measurement, and what tells it: repeated configs, or the curves of the best 20."""
     from tunewell.honest.shrinkage import noise_of_curves, noise_of_replicates
 
-    repeated = noise_of_replicates(losses)
+    repeated = noise_of_replicates(losses, freedom)
     if repeated is not None:
         return repeated, "seeds"
     leading = sorted(range(len(groups)), key=lambda i: losses[i][0])[:20]

@@ -15,11 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 
-def noise_of_replicates(groups: Sequence[Sequence[float]]) -> float | None:
-    """The pooled standard deviation within groups of repeated measurements; None where nothing was repeated."""
+def noise_of_replicates(groups: Sequence[Sequence[float]], taken: float = 0.0) -> float | None:
+    """The pooled standard deviation within groups of repeated measurements; None where nothing was repeated.
+
+    `taken`: the degrees of freedom that were spent on effects which the measurements no longer hold.
+    """
     repeated = [np.asarray(group, dtype=float) for group in groups if len(group) > 1]
-    freedom = sum(len(group) - 1 for group in repeated)
-    if freedom == 0:
+    freedom = sum(len(group) - 1 for group in repeated) - taken
+    if freedom <= 0:
         return None
     return float(np.sqrt(sum(((group - group.mean()) ** 2).sum() for group in repeated) / freedom))
 
