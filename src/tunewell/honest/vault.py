@@ -194,7 +194,7 @@ def _write(path: Path, rows: Rows) -> str:
     digest = _digest(rows)
     if not path.exists():
         temporary = path.with_name("." + path.name)
-        np.savez(temporary.with_suffix(".npz"), **rows._named())
+        np.savez(temporary.with_suffix(".npz"), **rows._named())  # type: ignore[arg-type]
         temporary.replace(path)
     elif _digest(_load(path)) != digest:
         raise StudyError(f"{path} holds other rows", hint="A study keeps its data: give the new data a new study.")
