@@ -162,7 +162,8 @@ def standardized(early: Array, whole: Array) -> Array:
     Where all errors of a set are equal, 0.
     """
     spread = np.sqrt((early.var(1, ddof=1) + whole.var(1, ddof=1)) / 2)
-    return (early.mean(1) - whole.mean(1)) / np.where(spread > 0, spread, 1.0)
+    worse: Array = (early.mean(1) - whole.mean(1)) / np.where(spread > 0, spread, 1.0)
+    return worse
 
 
 def early_rows(quick: bool) -> Iterator[Row]:

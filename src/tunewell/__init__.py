@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tunewell.methods.tpe import TPE
     from tunewell.methods.unique import Unique
     from tunewell.methods.zoom import Zoom
+    from tunewell.nesting import Nested, nested
     from tunewell.replay import verify
     from tunewell.space import (
         Choice,
@@ -97,6 +98,7 @@ _HOMES = {
     "tunewell.methods.tpe": "TPE",
     "tunewell.methods.unique": "Unique",
     "tunewell.methods.zoom": "Zoom",
+    "tunewell.nesting": "Nested nested",
     "tunewell.space": "Choice Constant Float Int LogNormal Normal Ordinal Quantiles Space Weights",
     "tunewell.stores.address": "open_store",
     "tunewell.stores.memory": "MemoryStore",
@@ -135,6 +137,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "MemoryStore",
     "Method",
     "MissingExtra",
+    "Nested",
     "Normal",
     "NotAStudy",
     "ObjectiveError",
@@ -174,6 +177,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Weights",
     "Zoom",
     "cite",
+    "nested",
     "open_store",
     "open_study",
     "run",

@@ -141,6 +141,26 @@ def best(study: Study) -> Best | None:
     return _describe(study, groups[winner], measured, float(estimates[winner]), error, source)
 
 
+def incumbents(study: Study) -> list[Best]:
+    """The configs that were the best measured ones in their time, in order, of those with as many replicates as `best`.
+
+    Their `estimate` is what was measured, less what is common to all configs on their replicates.
+    """
+    from tunewell.honest.pairing import paired
+
+    found = best(study)
+    groups = list(study.fold(("finals", study.goals), _Finals, _add_final).groups.values())
+    losses, _ = paired([[(study.jobs[job].seed, loss) for job, loss in group] for group in groups])
+    least, chosen = math.inf, []
+    for group, row in zip(groups, losses, strict=True):
+        mean = sum(row) / len(row)
+        if found is not None and len(row) >= found.seeds and mean < least:
+            least = mean
+            measured = sum(loss for _, loss in group) / len(group)
+            chosen.append(_describe(study, [job for job, _ in group], measured, mean, None, ""))
+    return chosen
+
+
 def _noise(
     study: Study, groups: Sequence[Sequence[int]], losses: Sequence[Sequence[float]], freedom: float
 ) -> tuple[float | None, str]:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from tunewell.honest.vault import sealed_of, standard_error
+from tunewell.space import Config
 
 if TYPE_CHECKING:
     from tunewell.study import Study
@@ -89,10 +90,12 @@ def luck_of(study: Study) -> Luck | None:
 
 def _scores(study: Study) -> Sequence[float]:
     """The mean score of each config that ended, as the user reports it."""
-    from tunewell.trials import canonical
-
     goal, found = study.objectives[0], dict[str, list[float]]()
     for result in study.results.values():
         if result.status == "done":
-            found.setdefault(canonical(study.jobs[result.job].config), []).append(study.value(result.job, goal))
+            found.setdefault(_key(study.jobs[result.job].config), []).append(study.value(result.job, goal))
     return [sum(row) / len(row) for row in found.values()]
+
+
+def _key(config: Config) -> str:
+    return msgspec.json.encode(config, order="sorted").decode()

@@ -40,9 +40,9 @@ class Overtuning(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if not self.absolute:
             return "no overtuning: no earlier incumbent was better on the test set than the last one"
-        return f"relative overtuning {self.relative:.3g}: an earlier incumbent was better on the test set by " + (
-            f"{self.absolute:.3g}"
-        )
+        share = "all and more" if math.isinf(self.relative) else f"{self.relative:.0%}"
+        lost = f"{self.absolute:.3g} worse on the test set than an earlier incumbent"
+        return f"overtuning: the last incumbent is {lost}, {share} of what tuning had gained"
 
 
 def overtuning(losses: Sequence[float]) -> Overtuning:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -19,6 +19,10 @@ from numpy.typing import ArrayLike
 
 from tunewell.errors import StudyError
 from tunewell.honest.splits import RESHUFFLE, Array, Numbers, Pair, Plan, latest, share_of
+from tunewell.space import Config
+
+if TYPE_CHECKING:
+    from tunewell.study import Study
 
 
 class Rows(msgspec.Struct, frozen=True, eq=False):
@@ -260,3 +264,45 @@ def unseal(folder: Path, record: Mapping[str, Any]) -> Sealed:
 def standard_error(score: float, rows: int) -> float | None:
     """The standard error of a share of `rows` test rows; None for a score that is no share."""
     return math.sqrt(score * (1 - score) / rows) if 0 <= score <= 1 else None
+
+
+# --- what the log says of it -----------------------------------------------------------------------------------------
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One read of the sealed test set: whose, the validation estimate before it, and the score (None: it never
+    came).
+
+    `others` are the test scores of earlier incumbents, by trial, where the read was for the overtuning.
+    """
+
+    number: int
+    trial: int
+    config: Config
+    validation: float
+    score: float | None
+    others: dict[int, float] = {}
+
+    @property
+    def gap(self) -> float | None:
+        """The score less the validation estimate, in the units of the metric."""
+        return None if self.score is None else self.score - self.validation
+
+
+def sealed_of(study: Study) -> dict[str, Any] | None:
+    """The record of the sealed test set; None for a study that was opened without `data`."""
+    acts = study.acts("seal")
+    return acts[-1].data if acts else None
+
+
+def readings_of(study: Study) -> list[Reading]:
+    """Every read of the test set, finished or not, in order."""
+    acts = [act.data for act in study.acts("vault")]
+    ends = {act["read"]: act for act in acts if "score" in act}
+    return [_reading(act, ends.get(act["read"], {})) for act in acts if "score" not in act]
+
+
+def _reading(intent: Mapping[str, Any], end: Mapping[str, Any]) -> Reading:
+    others = {int(trial): score for trial, score in end.get("others", {}).items()}
+    known = (intent["read"], intent["trial"], intent["config"], intent["validation"])
+    return Reading(*known, end.get("score"), others)
