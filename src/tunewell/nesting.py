@@ -7,7 +7,6 @@ C. Nadeau, Y. Bengio: Inference for the generalization error. Machine Learning, 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -119,16 +118,9 @@ def nested(
     try:
         for number, split in enumerate(data.outer(outer), start=1):
             own = None if seed is None else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-            common: dict[str, Any] = {
-                "store": kept,
-                "name": f"{name}, fold {number} of {outer}",
-                "seed": own,
-                "progress": progress,
-            }
-            study = tune(objective, space, data=split, test=test, **common, **settings)
+            settings |= {"store": kept, "name": f"{name}, fold {number} of {outer}", "seed": own, "data": split}
+            study = tune(objective, space, test=test, progress=progress, **settings)
             found.append(_outcome(study))
-            if progress is not False:
-                print(f"{found[-1].study}: {_said(study, found[-1])}", file=sys.stderr)
     finally:
         if kept is not store:
             kept.close()
@@ -141,7 +133,3 @@ def _outcome(study: LiveStudy) -> Outer:
         raise StudyError(f"the test of {study.name!r} did not end", hint="Mend the test, and give nested() a new name.")
     rest, test = record["rows"]
     return Outer(study.name, reading.config, reading.validation, best.value, reading.score, (rest, test))
-
-
-def _said(study: LiveStudy, outer: Outer) -> str:
-    return f"{study.objectives[0].metric} {outer.score:.6g} on {outer.rows[1]} test rows"
