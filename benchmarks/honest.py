@@ -11,3 +11,19 @@ def early_stopped_folds(quick: bool) -> Iterator[Row]:
     from benchmarks.honest_folds import early_rows
 
     return early_rows(quick)
+
+
+@figure("holdout with new validation rows for each config, and overtuning", target="")
+def reshuffled_holdout(quick: bool) -> Iterator[Row]:
+    """On the same data sets: whether it helps, and how often a study ends worse than it stood before."""
+    from benchmarks.honest_folds import holdout_rows
+
+    return holdout_rows(quick)
+
+
+@figure("nested evaluation: bias of the best inner score and of the outer scores", target="")
+def nested_evaluation(quick: bool) -> Iterator[Row]:
+    """Against the rest of data sets of which the tuner has only a few rows."""
+    from benchmarks.honest_folds import nested_rows
+
+    return nested_rows(quick)

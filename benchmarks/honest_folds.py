@@ -26,12 +26,14 @@ from tunewell import (
     LiveStudy,
     Method,
     Random,
+    Rows,
     Run,
     Sealed,
     Split,
+    nested,
     tune,
 )
-from tunewell.honest.splits import Array
+from tunewell.honest.splits import Array, share_of
 
 OWN = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 SHARED = ("abalone", "car", "housing", "segment", "vehicle")
@@ -192,3 +194,87 @@ def compared(source: str, early: list[list[Outcome]], whole: list[list[Outcome]]
     yield Row(float(worse.mean()), name=f"{name}: test error worse by", target="<= 0.3", unit="sd")
     yield Row(error, name=f"{name}: standard error of that over the data sets", target="", unit="sd")
     yield Row(float(worse.max()), name=f"{name}: test error worse by, worst data set", target="", unit="sd")
+
+
+# --- holdout: the same rows for all configs, or others for each ------------------------------------------------------
+
+TRIALS = 60
+
+
+def holdout_rows(quick: bool) -> Iterator[Row]:
+    """Test errors of random search with new validation rows for each config, against the same rows for all."""
+    names, seeds = SETS[: 2 if quick else None], range(2 if quick else 10)
+    arms = {how: [[held_out(name, seed, how) for seed in seeds] for name in names] for how in ("config", "replicate")}
+    tests = [np.array([[each.test for each in row] for row in arm]) for arm in arms.values()]
+    worse = standardized(*tests)
+    error = float(worse.std(ddof=1) / np.sqrt(len(worse)))
+    name = "holdout, random search: new validation rows for each config"
+    yield Row(float(worse.mean()), name=f"{name}, test error worse by", target="", unit="sd")
+    yield Row(error, name=f"{name}, standard error of that over the data sets", target="", unit="sd")
+    for how, arm in arms.items():
+        lost = [each.overtuning for row in arm for each in row]
+        for least, words in ((0.0, "an earlier incumbent was better"), (1.0, "the first config was better")):
+            share = 100 * float(np.mean([each > least for each in lost]))
+            yield Row(share, name=f"holdout, rows by {how}: studies where {words}", target="", unit="%")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A study with a holdout: the test error of its best config, and its relative overtuning."""
+
+    test: float
+    overtuning: float
+
+
+def held_out(name: str, seed: int, how: str) -> HeldOut:
+    """One study, its test and, in a second read, its overtuning."""
+    x, y = rows_of(name)
+    share = max(0.4, 1 - ROWS / len(y))
+    split = Split(x, y, test=share, stratify=y.dtype.kind == "i", reshuffle=how, seed=seed)
+    study = tune(
+        objective, SPACE, minimize="error", method=Random(), trials=TRIALS, data=split, seed=seed, progress=False
+    )
+    lost = study.overtuning(test)
+    return HeldOut(lost.last, lost.relative)
+
+
+# --- what nested evaluation corrects ---------------------------------------------------------------------------------
+
+FEW = 150
+"""Rows that a nested evaluation has in all; the others of the data set tell the truth."""
+
+
+def nested_rows(quick: bool) -> Iterator[Row]:
+    """How much too good the best inner score is, and the outer scores, for what the procedure chose: shares of rows."""
+    names = ("breast_cancer", "digits", "car", "segment", "vehicle")[: 2 if quick else None]
+    found = np.array([biases(name, seed) for name in names for seed in range(2 if quick else 10)])
+    inner, outer = found.mean(0)
+    error = float(found[:, 1].std(ddof=1) / np.sqrt(len(found)))
+    name = f"nested evaluation, {FEW} rows, holdout, {TRIALS} trials"
+    yield Row(inner, name=f"{name}: best inner score too good by", target="", unit="points")
+    yield Row(abs(outer), inner, name=f"{name}: outer scores off by", target="<= 1/4 x peer", unit="points")
+    yield Row(error, name=f"{name}: standard error of that", target="", unit="points")
+
+
+def biases(name: str, seed: int) -> tuple[float, float]:
+    """Points of error by which the best inner scores and the outer scores are too good, against the many other rows."""
+    x, y = rows_of(name)
+    many, few = share_of(y, None, FEW / len(y), np.random.default_rng(seed), stratify=True)
+    split = Split(x[few], y[few], stratify=True, seed=seed)
+    told = nested(
+        objective,
+        SPACE,
+        data=split,
+        test=test,
+        minimize="error",
+        method=Random(),
+        trials=TRIALS,
+        seed=seed,
+        progress=False,
+    )
+    truth = [
+        error_of(each.config, part.rows.take(part.pair()[0]), Rows(x[many], y[many]))
+        for each, part in zip(told.outer, split.outer(len(told.outer)), strict=True)
+    ]
+    measured = np.mean([each.measured for each in told.outer])
+    return 100 * float(np.mean(truth) - measured), 100 * float(np.mean(truth) - told.mean)
