@@ -45,6 +45,8 @@ FITS = 150
 """Folds that a study may fit: 30 configs on all five."""
 
 SOURCES: Mapping[str, Method] = {"random search": Random(), "Bayes": Bayes()}
+SEEDS = {"random search": 10, "Bayes": 5}
+"""Studies of each data set."""
 
 
 # --- data and models -------------------------------------------------------------------------------------------------
@@ -170,8 +172,9 @@ def standardized(early: Array, whole: Array) -> Array:
 
 def early_rows(quick: bool) -> Iterator[Row]:
     """Configs a budget and test errors, with each source of configs."""
-    names, seeds = SETS[: 2 if quick else None], range(2 if quick else 10)
+    names = SETS[: 2 if quick else None]
     for source, of in SOURCES.items():
+        seeds = range(2 if quick else SEEDS[source])
         arms = {stop: CrossValidation(of, FOLDS, stop) for stop in (CrossValidation().stop, "never")}
         found = {
             stop: [[outcome(name, method, seed) for seed in seeds] for name in names] for stop, method in arms.items()

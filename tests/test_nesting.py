@@ -47,7 +47,8 @@ def test_each_outer_fold_is_a_study_whose_test_rows_are_that_fold(tmp_path):
                 seen.append(file["x"])
     assert np.array_equal(np.unique(np.vstack(seen), axis=0), np.unique(data()[0], axis=0))
     low, high = found.interval
-    assert low < found.mean == pytest.approx(np.mean(found.scores)) < high
+    assert found.mean == pytest.approx(np.mean(found.scores))
+    assert low < found.mean < high
     assert found.gap == pytest.approx(np.mean([each.score - each.measured for each in found.outer]))
     assert "4 outer folds" in str(found)
     assert len(found.configs) == 4

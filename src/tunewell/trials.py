@@ -121,7 +121,7 @@ class _Finals(msgspec.Struct):
 
 
 def best(study: Study) -> Best | None:
-    """The config with the best estimate among those that reached the largest `until`."""
+    """The config with the best estimate, plus its standard error, among those that reached the largest `until`."""
     from tunewell.honest.pairing import paired
     from tunewell.honest.shrinkage import shrink
 
@@ -135,7 +135,9 @@ def best(study: Study) -> Best | None:
     means = [sum(row) / len(row) for row in losses]
     noise, source = _noise(study, groups, losses, freedom)
     estimates, errors = shrink(means, [len(row) for row in losses], noise)
-    winner = min(range(len(groups)), key=lambda i: (estimates[i], i))
+    # What was measured on fewer seeds or folds has to promise more: of equals, the better known one wins.
+    bounds = estimates if errors is None else estimates + errors
+    winner = min(range(len(groups)), key=lambda i: (bounds[i], i))
     error = None if errors is None else float(errors[winner])
     measured = sum(loss for _, loss in finals[winner]) / len(groups[winner])
     return _describe(study, groups[winner], measured, float(estimates[winner]), error, source)

@@ -1,5 +1,6 @@
 """Cross-validation fold by fold: the laws, who stops, what the source is told, and what the best is."""
 
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -60,17 +61,16 @@ BARS = {
 @pytest.mark.parametrize("least", [1, 2])
 def test_a_config_goes_on_exactly_as_long_as_the_rule_allows(stop, least):
     study = tuned(CrossValidation(tw.Random(), 5, stop, least))
-    best = None
+    best, whole = None, 0
     configs = list(by_config(study).values())
     for losses in configs[:-1]:  # the budget may have cut the last one
-        bars = [
-            best is not None and k >= least and fmean(losses[:k]) > BARS[stop](losses[:k], best) for k in range(1, 6)
-        ]
+        bars = [whole >= 3 and k >= least and fmean(losses[:k]) > BARS[stop](losses[:k], best) for k in range(1, 6)]
         expected = bars.index(True) + 1 if any(bars[:4]) else 5
         assert len(losses) == expected
+        whole += len(losses) == 5
         if len(losses) == 5 and (best is None or fmean(losses) < fmean(best)):
             best = losses
-    assert len(configs) > 100 / 5 * 1.3
+    assert len(configs) > 100 / 5
 
 
 def test_never_measures_all_on_every_fold():
@@ -111,13 +111,13 @@ def test_what_stopped_is_told_as_its_difference_to_the_incumbent():
     for job in inner.results:
         x = inner.jobs[job].config["x"]
         if len(by_config(study)[x]) < 5:
-            assert inner.loss(job) == pytest.approx((x - 0.3) ** 2, abs=0.08)  # the effects sum to 0
+            assert inner.loss(job) == pytest.approx((x - 0.3) ** 2, abs=0.12)  # the effects sum to 0
     errors = [result.std["loss"] for result in inner.results.values() if result.std]
     assert np.median(errors[5:]) < 0.05
 
 
 def test_an_enqueued_config_is_measured_on_every_fold():
-    study = tuned(CrossValidation(tw.Random()), fits=20)
+    study = tuned(CrossValidation(tw.Random(), stop="never"), fits=20)
     study.enqueue({"x": 0.3})
     study.change(limits=tw.Limits(steps=25))
     tw.run(study, objective, progress=False)
@@ -167,18 +167,15 @@ def test_what_it_cannot_serve_is_said_at_once():
     rng = np.random.default_rng(0)
     study = new_study(tw.Space.of(SPACE), steps=9)
     with pytest.raises(Unsupported, match="goes on with its jobs"):
-        CrossValidation(tw.Hyperband()).propose(with_continuation(study), rng)
+        CrossValidation(Continues()).propose(study, rng)
     two = tw.open_study(space=SPACE, minimize=["a", "b"])
     with pytest.raises(Unsupported, match="one objective"):
         CrossValidation().propose(two, rng)
 
 
+@dataclass(frozen=True)
 class Continues:
     """Proposes to go on with a job."""
 
     def propose(self, study, rng):
         return tw.Job({"x": 0.5}, 9, parent=0)
-
-
-def with_continuation(study):
-    return study

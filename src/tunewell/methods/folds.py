@@ -32,6 +32,9 @@ RULES: dict[str, Callable[[Losses, Losses], float]] = {
 }
 """What the mean of a config's losses so far must not exceed, from these and those of the incumbent on all folds."""
 
+_WHOLE = 3
+"""So many configs are measured on all folds before any stops: the effects of the folds are estimated from them."""
+
 
 @dataclass(frozen=True)
 class CrossValidation:
@@ -41,7 +44,8 @@ class CrossValidation:
     `run.data` are those of this fold. Each fold is a job and has a Result of its own; configs run beside each other.
 
     The incumbent is the config with the best mean over all folds. After each fold from the `least`-th on, a config
-    stops that has a worse mean than the rule allows:
+    stops that has a worse mean than the rule allows; not before three configs have been measured on all folds, for only
+    these tell how hard each fold is:
 
     - "paired": the mean of the incumbent on the same folds, so that an easy fold helps neither;
     - "mean": the mean of the incumbent on all folds ("aggressive" in the paper);
@@ -116,37 +120,33 @@ class Ending(msgspec.Struct, frozen=True):
 
 class Standing(msgspec.Struct):
     """Fold state: the jobs by fold of the configs that `waiting` for their next fold or `running` have, by their first
-    job; the incumbent's losses by fold; the `endings` of the configs, by the last job of each.
+    job; the incumbent's losses by fold, and how many configs are `whole`, measured on every fold; the `endings` of the
+    configs, by the last job of each.
 
     `squares` and `freedom` pool the variance of differences to the incumbent, fold by fold, of all other configs.
     """
 
     method: CrossValidation
-    own: Study
     waiting: dict[int, tuple[int, ...]] = {}
     running: dict[int, tuple[int, ...]] = {}
     best: tuple[float, ...] = ()
+    whole: int = 0
     squares: float = 0.0
     freedom: int = 0
     endings: dict[int, Ending] = {}
 
-    def follow(self, event: Event, study: Study) -> Standing:
-        """One event more of all those of the study, of which only those of measured configs count."""
-        if isinstance(event, Job):
-            self._ask(event)
+    def follow(self, event: Event, study: Study, own: Study) -> Standing:
+        """One event more of the whole `study`, of which only those of measured configs count."""
+        if isinstance(event, Job) and measures(event, own):
+            first = first_of(event, own)
+            self.running[first] = self.waiting.pop(first, ())
         elif isinstance(event, Result):
-            self._end(event, study)
+            first = first_of(study.jobs[event.job], own)
+            if first in self.running:
+                self._end(event, first, study)
         return self
 
-    def _ask(self, job: Job) -> None:
-        if measures(job, self.own):
-            first = first_of(job, self.own)
-            self.running[first] = self.waiting.pop(first, ())
-
-    def _end(self, result: Result, study: Study) -> None:
-        first = first_of(study.jobs[result.job], self.own)
-        if first not in self.running:
-            return
+    def _end(self, result: Result, first: int, study: Study) -> None:
         jobs = (*self.running.pop(first), result.job)
         losses = [study.loss(job) for job in jobs]
         if not math.isfinite(losses[-1]):
@@ -158,25 +158,26 @@ class Standing(msgspec.Struct):
             self.waiting[first] = jobs
 
     def _stops(self, losses: Losses) -> bool:
-        if not self.best or len(losses) < self.method.least:
+        if self.whole < _WHOLE or len(losses) < self.method.least:
             return False
         return fmean(losses) > RULES[self.method.stop](losses, self.best)
 
     def _ending(self, jobs: tuple[int, ...], losses: Losses) -> Ending:
         """What is told of a config: on all folds its mean, on some of them what the incumbent makes of it."""
-        against = self.best[: len(losses)] or (0.0,) * len(losses)
-        differences = [loss - other for loss, other in zip(losses, against, strict=True)]
+        if not self.best:
+            return Ending(jobs, fmean(losses), math.nan)
+        differences = [loss - other for loss, other in zip(losses, self.best, strict=False)]
         centre = fmean(differences)
         self.squares += sum((difference - centre) ** 2 for difference in differences)
         self.freedom += len(losses) - 1
         spread = math.sqrt(self.squares / self.freedom) if self.freedom else math.nan
-        is_whole = len(losses) == self.method.folds or not self.best
-        loss = fmean(losses) if is_whole else fmean(self.best) + centre
-        return Ending(jobs, loss, spread / math.sqrt(len(losses)))
+        return Ending(jobs, fmean(self.best) + centre, spread / math.sqrt(len(losses)))
 
     def _rank(self, losses: Losses, is_feasible: bool) -> None:
-        is_whole = len(losses) == self.method.folds
-        if is_whole and is_feasible and (not self.best or fmean(losses) < fmean(self.best)):
+        if len(losses) < self.method.folds or not is_feasible:
+            return
+        self.whole += 1
+        if not self.best or fmean(losses) < fmean(self.best):
             self.best = tuple(losses)
 
 
@@ -192,7 +193,11 @@ def first_of(job: Job, own: Study) -> int:
 
 def standing_of(method: CrossValidation, study: Study) -> Standing:
     """How the configs stand of what `method` has planned in `study`."""
-    return study.root.fold(("folds", method, study, study.goals), lambda: Standing(method, study), Standing.follow)
+    return study.root.fold(
+        ("folds", method, id(study), study.goals),
+        lambda: Standing(method),
+        lambda standing, event, whole: standing.follow(event, whole, study),
+    )
 
 
 # --- what the source sees --------------------------------------------------------------------------------------------
@@ -200,7 +205,7 @@ def standing_of(method: CrossValidation, study: Study) -> Standing:
 
 def as_configs(method: CrossValidation, study: Study) -> Study:
     """`study` with one job for each config; so is its `root`, where other people's jobs stand as they are."""
-    key = ("configs", method, study, study.goals)
+    key = ("configs", method, id(study), study.goals)
     whole = study.root.derive(key, lambda: _one_job_a_config(method, study), base=True)
     return whole.derive("own", lambda: _own(study))
 
