@@ -193,11 +193,12 @@ def first_of(job: Job, own: Study) -> int:
 
 def standing_of(method: CrossValidation, study: Study) -> Standing:
     """How the configs stand of what `method` has planned in `study`."""
-    return study.root.fold(
-        ("folds", method, id(study), study.goals),
-        lambda: Standing(method),
-        lambda standing, event, whole: standing.follow(event, whole, study),
-    )
+
+    def follow(standing: Standing, event: Event, whole: Study) -> Standing:
+        return standing.follow(event, whole, study)
+
+    # A view lives as long as the study that it is a view of, so that its id stands for it.
+    return study.root.fold(("folds", method, id(study), study.goals), lambda: Standing(method), follow)
 
 
 # --- what the source sees --------------------------------------------------------------------------------------------
