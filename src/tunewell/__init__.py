@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.confirm import Confirm
+    from tunewell.methods.folds import CrossValidation
     from tunewell.methods.freezethaw import FreezeThaw
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from tunewell.methods.tpe import TPE
     from tunewell.methods.unique import Unique
     from tunewell.methods.zoom import Zoom
+    from tunewell.nesting import Nested, nested
     from tunewell.replay import verify
     from tunewell.space import (
         Choice,
@@ -92,6 +94,7 @@ _HOMES = {
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.confirm": "Confirm",
     "tunewell.methods.freezethaw": "FreezeThaw",
+    "tunewell.methods.folds": "CrossValidation",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
@@ -103,6 +106,7 @@ _HOMES = {
     "tunewell.methods.tpe": "TPE",
     "tunewell.methods.unique": "Unique",
     "tunewell.methods.zoom": "Zoom",
+    "tunewell.nesting": "Nested nested",
     "tunewell.space": "Choice Constant Float Int LogNormal Normal Ordinal Quantiles Space Weights",
     "tunewell.stores.address": "open_store",
     "tunewell.stores.memory": "MemoryStore",
@@ -124,6 +128,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Confirm",
     "Conflict",
     "Constant",
+    "CrossValidation",
     "FileError",
     "Float",
     "FreezeThaw",
@@ -143,6 +148,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "MemoryStore",
     "Method",
     "MissingExtra",
+    "Nested",
     "Normal",
     "NotAStudy",
     "ObjectiveError",
@@ -185,6 +191,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Zoom",
     "cite",
     "compare",
+    "nested",
     "open_store",
     "open_study",
     "run",

@@ -21,8 +21,8 @@ import numpy as np
 import tunewell as tw
 from tunewell.errors import MissingExtra
 from tunewell.honest.compare import Comparison, compare
-from tunewell.honest.vault import Array, standard_error
-from tunewell.live import Reading
+from tunewell.honest.splits import Array
+from tunewell.honest.vault import Reading, standard_error
 
 SPACE = {
     "lr": tw.Float(1e-4, 1.0, log=True),

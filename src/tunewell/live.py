@@ -18,14 +18,16 @@ import numpy as np
 from tunewell import budget
 from tunewell.earlier import Taken, taken_over
 from tunewell.errors import Conflict, StudyError, Unsupported
-from tunewell.honest.vault import Sealed, Split, unseal
+from tunewell.honest.luck import Luck, luck_of
+from tunewell.honest.overtuning import Overtuning, overtuning
+from tunewell.honest.vault import Reading, Sealed, Split, readings_of, sealed_of, unseal
 from tunewell.method import Method, from_json, to_json
 from tunewell.order import ordered, waits_for
 from tunewell.owner import new_owner
 from tunewell.protocols import Store
 from tunewell.space import Config, Space
 from tunewell.study import Act, Best, Entry, Event, Failure, Goal, Job, Limits, Metrics, Result, Settings, Steps, Study
-from tunewell.trials import leaders
+from tunewell.trials import leaders, winners
 
 log = logging.getLogger("tunewell")
 
@@ -274,24 +276,39 @@ class LiveStudy(Study):
     @property
     def sealed(self) -> dict[str, Any] | None:
         """The record of the sealed test set; None when the study was opened without `data`."""
-        acts = self.acts("seal")
-        return acts[-1].data if acts else None
+        return sealed_of(self)
 
     @property
     def readings(self) -> list[Reading]:
         """Every read of the test set, finished or not, in order. More than one is a warning: the score is no longer
         fresh.
         """
-        acts = [act.data for act in self.acts("vault")]
-        scores = {act["read"]: act["score"] for act in acts if "score" in act}
-        intents = [act for act in acts if "score" not in act]
-        return [Reading(a["read"], a["trial"], a["config"], a["validation"], scores.get(a["read"])) for a in intents]
+        return readings_of(self)
+
+    @property
+    def luck(self) -> Luck | None:
+        """What luck may have in the best config, from the number of validation rows; None where nothing tells."""
+        return luck_of(self)
 
     def read_vault(self, score: Callable[[Best, Sealed], float]) -> Reading:
         """The test score of the best config: `score(best, sealed)`, once. The read is logged before it happens.
 
         Raises StudyError when nothing is sealed or nothing has finished.
         """
+        return self._read_vault(score, [])
+
+    def overtuning(self, score: Callable[[Best, Sealed], float]) -> Overtuning:
+        """Whether the search went on for too long: the test scores of all incumbents, in one more read of the vault.
+
+        An incumbent is a config that was the best measured one in its time, on as many replicates as the best config.
+        To be called when the study is over, after its test score has been read: what is chosen by these scores was
+        chosen on the test set. Raises StudyError as `read_vault` does.
+        """
+        reading = self._read_vault(score, winners(self))
+        assert reading.score is not None
+        return overtuning([self.objectives[0].loss(each) for each in (*reading.others.values(), reading.score)])
+
+    def _read_vault(self, score: Callable[[Best, Sealed], float], others: Sequence[Best]) -> Reading:
         record, best = self.sealed, self.best
         if record is None or self.files is None or best is None:
             what = "nothing has finished yet" if record is not None else "the study has no sealed test set"
@@ -303,8 +320,10 @@ class LiveStudy(Study):
             )
         intent = {"read": number, "trial": best.trial, "config": dict(best.config), "validation": best.estimate}
         self.write(Act("vault", intent, by=self.owner))
-        value = float(score(best, unseal(self.files / "vault", record)))
-        self.write(Act("vault", {"read": number, "score": value}, by=self.owner))
+        sealed = unseal(self.files / "vault", record)
+        earlier = {str(each.trial): float(score(each, sealed)) for each in others if each.trial != best.trial}
+        end = {"read": number, "score": float(score(best, sealed)), **({"others": earlier} if earlier else {})}
+        self.write(Act("vault", end, by=self.owner))
         return self.readings[-1]
 
     def seal(self, data: Split) -> None:
@@ -314,7 +333,8 @@ class LiveStudy(Study):
         record, known = data.seal(self.files / "vault"), self.sealed
         if record.get("shared"):
             log.warning(
-                "%d sealed rows stand among the training rows, too: the test score is too good", record["shared"]
+                "%d sealed rows stand among those for training and validation, too: the test score is too good",
+                record["shared"],
             )
         if known is None:
             self.write(Act("seal", record, by=self.owner))
@@ -326,18 +346,6 @@ class LiveStudy(Study):
         from tunewell.report.page import write_page
 
         return write_page(self, Path(path))
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """One read of the sealed test set: whose, the validation estimate before it, and the score (None: it never
-    came).
-    """
-
-    number: int
-    trial: int
-    config: Config
-    validation: float
-    score: float | None
 
 
 def method_of(study: Study, known: dict[str, Method]) -> Method:

@@ -8,6 +8,7 @@ over.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import Counter
@@ -410,7 +411,17 @@ def tune(
     )
     if test is not None and not study.readings:
         study.read_vault(test)
+        if progress is not False:
+            _say_of_test(study)
     return study
+
+
+def _say_of_test(study: LiveStudy) -> None:
+    """Print the test score beside what validation said, on stderr like the progress."""
+    from tunewell.report.sealed import sentences
+
+    if sys.stderr is not None:
+        print("\n".join(f"{study.name}: {words}" for words in sentences(study)), file=sys.stderr)
 
 
 def run(
@@ -435,6 +446,8 @@ def run(
 
     with watching(study, progress):
         Loop(study, wanted, runner, retry=retry).run()
+    if study.luck is not None and study.luck.is_too_much:
+        log.warning("the validation set is too small for so many trials: %s", study.luck)
 
 
 def _objective(study: LiveStudy, given: Any, **settings: Any) -> Objective:

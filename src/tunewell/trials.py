@@ -161,18 +161,31 @@ def _standing(study: Study, groups: Sequence[Sequence[tuple[int, float]]]) -> St
     from tunewell.honest.shrinkage import Belief, Measured
 
     jobs = tuple(tuple(job for job, _ in group) for group in groups)
-    losses = [[loss for _, loss in group] for group in groups]
-    measured = Measured(losses)
+    losses, taken = _paired(study, groups)
+    measured = Measured(losses, taken=taken)
     if measured.is_exact:
         return Standing(jobs, measured, None, "none")
     known = _errors(study, jobs)
     if known is not None and measured.freedom < _ENOUGH:
-        measured = Measured(losses, known)
+        measured = Measured(losses, known, taken=taken)
         return Standing(jobs, measured, Belief(measured), "std")
     if measured.freedom:
         return Standing(jobs, measured, Belief(measured), "seeds")
     jitter = _jitter(study, jobs, losses)
     return Standing(jobs, measured, Belief(measured, jitter) if jitter else None, "curve" if jitter else "")
+
+
+def _paired(study: Study, groups: Sequence[Sequence[tuple[int, float]]]) -> tuple[list[list[float]], float]:
+    """The losses of each config, less what is common to all configs on a fold, and the freedom that this took.
+
+    Only where folds are what is repeated: where finalists run again, their first numbers were lucky, and no seed is at
+    fault.
+    """
+    from tunewell.honest.pairing import paired
+
+    if "CrossValidation" not in str(study.settings.method):
+        return [[loss for _, loss in group] for group in groups], 0.0
+    return paired([[(study.jobs[job].seed, loss) for job, loss in group] for group in groups])
 
 
 _ENOUGH = 4
@@ -207,12 +220,13 @@ def best(study: Study) -> Best | None:
         return None
     estimates = found.estimates()
     winner = min(range(len(estimates)), key=lambda i: (estimates[i], i))
-    value, interval = float(found.measured.means[winner]), None
+    group, interval = found.jobs[winner], None
+    value = sum(study.loss(job) for job in group) / len(group)
     if found.belief is not None:
         interval = found.belief.interval(winner)
     elif found.noise == "none":
         interval = (value, value)
-    return _describe(study, found, winner, value, estimates[winner], interval)
+    return _describe(study, group, found.noise, value, estimates[winner], interval)
 
 
 _SURE = 0.8
@@ -261,15 +275,35 @@ def replicates(study: Study, trial: int | None = None) -> dict[int, float]:
     return {study.jobs[job].seed: loss for job, loss in group}
 
 
+def winners(study: Study) -> list[Best]:
+    """The configs that were the best measured ones in their time, in order, of those with as many replicates as `best`.
+
+    Their `estimate` is what was measured, less what is common to all configs on their replicates.
+    """
+    from tunewell.honest.pairing import paired
+
+    found = best(study)
+    groups = list(finals(study).groups.values())
+    losses, _ = paired([[(study.jobs[job].seed, loss) for job, loss in group] for group in groups])
+    least, chosen = math.inf, []
+    for group, row in zip(groups, losses, strict=True):
+        mean = sum(row) / len(row)
+        if found is not None and len(row) >= found.seeds and mean < least:
+            least = mean
+            measured = sum(loss for _, loss in group) / len(group)
+            chosen.append(_describe(study, tuple(job for job, _ in group), "", measured, mean, None))
+    return chosen
+
+
 def _describe(
     study: Study,
-    found: Standing,
-    winner: int,
+    group: Sequence[int],
+    noise: str,
     loss: float,
     estimate: float,
     interval: tuple[float, float] | None,
 ) -> Best:
-    goal, group = study.objectives[0], found.jobs[winner]
+    goal = study.objectives[0]
     sign = -1.0 if goal.maximize else 1.0
     low, high = sorted(sign * end for end in interval) if interval else (math.nan, math.nan)
     result = study.results[group[0]]
@@ -280,7 +314,7 @@ def _describe(
         value=sign * loss,
         estimate=sign * estimate,
         interval=None if interval is None else (low, high),
-        noise=found.noise,
+        noise=noise,
         seeds=len(group),
         metrics=result.metrics,
         checkpoint=study.path(result.saved),

@@ -22,14 +22,13 @@ def test_test_rows_are_kept_from_the_others_and_every_class_is_in_both(tmp_path)
     assert np.bincount(sealed.test.y).tolist() == [5, 5, 5, 5]
 
 
-def test_the_validation_rows_depend_on_the_seed_alone(tmp_path):
+def test_the_validation_rows_depend_on_the_replicate_alone(tmp_path):
     x, y = data()
-    rest = unseal(tmp_path, Split(x, y).seal(tmp_path)).rest
-    first, same, other = (fold(rest, seed, 0.25, False, True) for seed in (1, 1, 2))
+    split = Split(x, y)
+    rest = unseal(tmp_path, split.seal(tmp_path)).rest
+    first, same, other = (fold(rest, split.plan, replicate, {"x": n}) for n, replicate in enumerate((1, 1, 2)))
     assert np.array_equal(first.validation.x, same.validation.x)
     assert not np.array_equal(first.validation.x, other.validation.x)
-    fixed = [fold(rest, seed, 0.25, False, False).validation.x for seed in (1, 2)]
-    assert np.array_equal(*fixed)
     assert len(first.train.y) + len(first.validation.y) == 80
 
 
@@ -104,3 +103,47 @@ def test_nothing_is_read_where_nothing_is_sealed():
 def test_the_error_of_a_share_of_rows():
     assert standard_error(0.9, 100) == pytest.approx(0.03)
     assert standard_error(3.0, 100) is None
+
+
+def test_a_test_set_of_ones_own_is_sealed_by_its_row_numbers(tmp_path):
+    x, y = data()
+    sealed = unseal(tmp_path, Split(x, y, test=[3, 5, 8]).seal(tmp_path))
+    assert np.array_equal(sealed.test.x, x[[3, 5, 8]])
+    assert len(sealed.rest.y) == 97
+
+
+def test_groups_and_times_travel_with_the_rows(tmp_path):
+    x, y = data()
+    groups = np.arange(100) // 5
+    split = Split(x, y, groups=groups)
+    rest = unseal(tmp_path / "g", split.seal(tmp_path / "g")).rest
+    part = fold(rest, split.plan, 0)
+    assert not set(part.train.groups) & set(part.validation.groups)
+    split = Split(x, y, times=np.arange(100), folds=4)
+    sealed = unseal(tmp_path / "t", split.seal(tmp_path / "t"))
+    parts = [fold(sealed.rest, split.plan, replicate) for replicate in range(4)]
+    assert all(part.train.times.max() < part.validation.times.min() for part in parts)
+    assert sealed.rest.times.max() < sealed.test.times.min()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"test": [0, 100]},
+        {"test": []},
+        {"test": [0.5]},
+        {"folds": 1},
+        {"folds": 200},
+        {"reshuffle": "often"},
+        {"groups": np.zeros(99)},
+        {"groups": np.zeros(100)},
+        {"groups": np.arange(100) // 2, "test": [0]},
+        {"times": np.arange(100), "stratify": True},
+        {"times": np.arange(100), "groups": np.arange(100)},
+        {"times": np.arange(100), "test": [0, 1]},
+        {"times": np.zeros(100)},
+    ],
+)
+def test_settings_that_cannot_be_kept_are_refused(wrong):
+    with pytest.raises(tw.StudyError):
+        Split(*data(), **wrong)

@@ -85,6 +85,15 @@ def _show_trials(study: LiveStudy, everything: bool, as_json: bool) -> None:
             tables.show(table)
             words.say(f"{told.note(study)}\n")
     tables.show(tables.trials_table(study, None if everything else 20))
+    _say_of_test(study)
+
+
+def _say_of_test(study: LiveStudy) -> None:
+    """What is to be said of the test set, where the study has data."""
+    from tunewell.report.sealed import sentences
+
+    if study.sealed is not None:
+        words.say("\n".join(sentences(study)))
 
 
 def _show_trial(study: LiveStudy, trial: int, as_json: bool) -> None:
@@ -119,6 +128,7 @@ def best(name: str | None, checkpoint: Path | None, store: str, as_json: bool) -
             words.print_json(found)
         else:
             words.say(str(found))
+            _say_of_test(study)
             if checkpoint is not None:
                 words.say(f"its checkpoint: {checkpoint}")
         return 0

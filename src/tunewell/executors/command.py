@@ -3,7 +3,8 @@
 The program finds its config in its arguments (`{name}`) or in the JSON file that TUNEWELL_CONFIG names, and writes JSON
 lines to the file that TUNEWELL_REPORTS names: {"step": 3, "loss": 0.5} for a step, a line without "step" for the final
 metrics. TUNEWELL_CHECKPOINT is the folder to restore from, if there is one; what lies in the folder TUNEWELL_SAVE when
-the program ends is its checkpoint. Further variables: TUNEWELL_START, TUNEWELL_UNTIL, TUNEWELL_LAST, TUNEWELL_SEED.
+the program ends is its checkpoint. Further variables: TUNEWELL_START, TUNEWELL_UNTIL, TUNEWELL_LAST, TUNEWELL_SEED,
+TUNEWELL_REPLICATE.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from tunewell.executors.run import Run
 
-OURS = ("start", "until", "last", "seed", "checkpoint", "save", "config")
+OURS = ("start", "until", "last", "seed", "replicate", "checkpoint", "save", "config")
 """Placeholders that are not entries of the space; an entry of the same name goes first."""
 
 POLL = 0.02
@@ -119,7 +120,7 @@ class _Call:
     def _ours(self) -> dict[str, Any]:
         run = self._run
         checkpoint = str(run.checkpoint) if run.checkpoint is not None else ""
-        numbers = {"start": run.start, "until": run.until, "last": run.last, "seed": run.seed}
+        numbers = {name: getattr(run, name) for name in ("start", "until", "last", "seed", "replicate")}
         return {**numbers, "checkpoint": checkpoint, "save": str(self._save), "config": str(self._config)}
 
     def _variables(self) -> dict[str, str]:

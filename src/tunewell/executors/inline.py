@@ -350,7 +350,16 @@ def to_order(task: Task) -> Order:
     """A Task as a Run takes it."""
     job = task.job
     return Order(
-        job.id, task.attempt, job.config, task.start, job.until, task.last, task.seed, task.checkpoint, task.folder
+        job.id,
+        task.attempt,
+        job.config,
+        task.start,
+        job.until,
+        task.last,
+        task.seed,
+        task.checkpoint,
+        task.folder,
+        job.seed,
     )
 
 

@@ -246,6 +246,7 @@ class Processes:
             "seed": task.seed,
             "checkpoint": os.path.abspath(task.checkpoint) if task.checkpoint is not None else None,
             "folder": os.path.abspath(task.folder) if task.folder is not None else None,
+            "replicate": task.job.seed,
         }
         child.run(task, order, self._log_of(task))
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 class Order:
     """One attempt at a job, as plain data that travels as JSON. The fields are those of a Task and its Job."""
 
-    __slots__ = ("attempt", "checkpoint", "config", "folder", "job", "last", "seed", "start", "until")
+    __slots__ = ("attempt", "checkpoint", "config", "folder", "job", "last", "replicate", "seed", "start", "until")
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Order:
         seed: int,
         checkpoint: str | None = None,
         folder: str | None = None,
+        replicate: int = 0,
     ) -> None:
         self.job = job
         self.attempt = attempt
@@ -74,12 +75,14 @@ class Order:
         self.seed = seed
         self.checkpoint = checkpoint
         self.folder = folder
+        self.replicate = replicate
 
 
 class Run:
     """One run of a training function.
 
-    `config` is the mapping of hyperparameters, `seed` the random seed, `data` what `setup()` returned. Training goes on
+    `config` is the mapping of hyperparameters, `seed` the random seed, `replicate` which repetition or fold of the
+    config this is, counted from 0, `data` what `setup()` returned, or the rows of a `Split`. Training goes on
     after step `start`, from the files in `checkpoint` where there are any, up to step `last`; the study decides at step
     `until` whether it does.
 
@@ -112,6 +115,7 @@ class Run:
         "config",
         "data",
         "last",
+        "replicate",
         "seed",
         "start",
         "until",
@@ -124,6 +128,7 @@ class Run:
         self.start = order.start
         self.last = order.last
         self.seed = order.seed
+        self.replicate = order.replicate
         self.data = data
         self._link = link
         self._metric = metric

@@ -111,6 +111,7 @@ class Simulated:
             task.seed,
             task.checkpoint,
             task.folder,
+            task.job.seed,
         )
         objective = self._objective
         try:

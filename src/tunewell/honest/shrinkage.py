@@ -52,10 +52,12 @@ class Measured:
     """What was measured of n configs: `means (n,)`, `counts (n,)` and `scatters (n,)`, the sums of squared deviations
     from the mean.
 
-    `errors (n,)` are the standard errors of the means where these are known, else None.
+    `errors (n,)` are the standard errors of the means where these are known, else None; `taken` the degrees of freedom
+    that were spent on effects which the measurements no longer hold.
     """
 
-    def __init__(self, groups: Sequence[ArrayLike], errors: ArrayLike | None = None) -> None:
+    def __init__(self, groups: Sequence[ArrayLike], errors: ArrayLike | None = None, taken: float = 0.0) -> None:
+        self._taken = taken
         rows = [np.asarray(group, dtype=float) for group in groups]
         self.means = np.array([row.mean() for row in rows])
         self.counts = np.array([len(row) for row in rows], dtype=float)
@@ -63,9 +65,9 @@ class Measured:
         self.errors = None if errors is None else np.asarray(errors, dtype=float)
 
     @property
-    def freedom(self) -> int:
-        """How many results were repetitions."""
-        return int((self.counts - 1).sum())
+    def freedom(self) -> float:
+        """How many results were repetitions, less what was taken."""
+        return max(0.0, float((self.counts - 1).sum()) - self._taken)
 
     @property
     def is_exact(self) -> bool:

@@ -8,6 +8,7 @@
     compose.py       Take, Then; and what methods share that go on with what another one begins
     rungs.py         the rungs of successive halving: steps, tables, who stands where
     halving.py       Halving: successive halving, ASHA, Hyperband
+    folds.py         CrossValidation: fold by fold, as long as a config may still win
     stopped.py       Stopped: MedianStop, Patience
     pbt.py           PBT: population-based training
     schedule.py      Schedule: a config that changes at given steps; that of a lineage

@@ -1,6 +1,7 @@
 """What people see of a study: figures, one HTML page, tables, exports, live progress.
 
     text.py        numbers, durations and names as short text
+    sealed.py      what is said of the test set: score, gap, reads, luck
     whole.py       files that are written whole or not at all
     progress.py    `watching(study, progress)`: what the loop shows while it runs; reads no store
     tables.py      rows of trials, rich tables, one trial in detail; CSV, JSON and Parquet

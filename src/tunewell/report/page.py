@@ -17,6 +17,7 @@ from tunewell import budget
 from tunewell.report import figures, lineage, rungs, text
 from tunewell.report.axes import axes
 from tunewell.report.figures import Scene
+from tunewell.report.sealed import sentences
 from tunewell.report.whole import whole
 from tunewell.study import Best, Limits, Study, Trial
 
@@ -161,7 +162,7 @@ def _best(study: Study) -> str:
         _tag("strong", _escape(text.number(best.estimate, 5))) + _tag("span", _escape(best.metric)),
         class_="value",
     )
-    found = head + _tag("p", _escape(_how(best)))
+    found = head + "".join(_tag("p", _escape(words)) for words in (_how(best), *sentences(study)))
     return _section(
         "Best config", "", _tag("div", _tag("div", found) + _tag("table", config, class_="config"), class_="best")
     )

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from tunewell import budget
 from tunewell.errors import MissingExtra, StudyError
+from tunewell.honest.vault import readings_of
 from tunewell.report import text
 from tunewell.report.whole import whole
 from tunewell.study import Curve, Job, Study, Trial
@@ -65,7 +66,7 @@ def _utc(time: float) -> str | None:
 
 def study_row(study: Study) -> Row:
     """One study in plain values: name, goal, method, what it has used, its best, when it was last heard of."""
-    best, trials = study.best, study.trials
+    best, trials, readings = study.best, study.trials, readings_of(study)
     count = {status: sum(trial.status == status for trial in trials) for status in STATUS}
     used = budget.spent(study)
     return {
@@ -78,6 +79,8 @@ def study_row(study: Study) -> Row:
         "seconds": used.seconds,
         "best": best.estimate if best is not None else None,
         "best_trial": best.trial if best is not None else None,
+        "test": readings[0].score if readings else None,
+        "vault_reads": len(readings),
         "last": _utc(study.times[-1]) if len(study) else None,
     }
 

@@ -224,3 +224,57 @@ def spread(name: str) -> float:
     losses = np.array([of.loss(of.problem.sample(np.random.default_rng(i))) for i in range(200)])
     losses = np.sort(losses[np.isfinite(losses)])
     return float(losses[: int(0.9 * len(losses))].std())
+
+
+# --- folds -----------------------------------------------------------------------------------------------------------
+
+
+@figure("early-stopped cross-validation on 10 real data sets", target="")
+def early_stopped_folds(quick: bool) -> Iterator[Row]:
+    """Configs a budget, and test errors in pooled standard deviations, against whole cross-validation."""
+    from benchmarks.honest_folds import early_rows
+
+    return early_rows(quick)
+
+
+@figure("holdout with new validation rows for each config, and overtuning", target="")
+def reshuffled_holdout(quick: bool) -> Iterator[Row]:
+    """On the same data sets: whether it helps, and how often a study ends worse than it stood before."""
+    from benchmarks.honest_folds import holdout_rows
+
+    return holdout_rows(quick)
+
+
+@figure("nested evaluation: bias of the best inner score and of the outer scores", target="")
+def nested_evaluation(quick: bool) -> Iterator[Row]:
+    """Against the rest of data sets of which the tuner has only a few rows."""
+    from benchmarks.honest_folds import nested_rows
+
+    return nested_rows(quick)
+
+
+# --- instability -----------------------------------------------------------------------------------------------------
+
+
+@figure("trainings that diverge, stopped within 50 steps", target=">= 100", unit="%")
+def detected(quick: bool) -> Iterator[Row]:
+    """The detector on networks, data and optimizers that its thresholds have not seen."""
+    from benchmarks.honest_stability import detected_rows
+
+    return detected_rows(quick)
+
+
+@figure("healthy curves with warm restarts and spikes that recover, stopped", target="<= 1", unit="%")
+def spared(quick: bool) -> Row:
+    """Of the same networks, at rates up to the largest stable one."""
+    from benchmarks.honest_stability import spared_row
+
+    return spared_row(quick)
+
+
+@figure("a third of the space runs out of memory: share of 100 trials wasted", target="<= 0.3 x peer", unit="%")
+def wasted(quick: bool) -> Iterator[Row]:
+    """Beside Optuna's TPE in the same run."""
+    from benchmarks.honest_stability import wasted_rows
+
+    return wasted_rows(quick)

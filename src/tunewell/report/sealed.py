@@ -1,0 +1,53 @@
+"""What a report says of the test set, in sentences: the score, its gap to validation, every read, and luck."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tunewell.honest.luck import luck_of
+from tunewell.honest.vault import Reading, readings_of, sealed_of, standard_error
+from tunewell.report import text
+from tunewell.study import Goal, Study
+
+
+def sentences(study: Study) -> list[str]:
+    """The sentences about the test set of a study, the score first; of a study without one, that there is none."""
+    record = sealed_of(study)
+    if record is None:
+        return ["No test set was sealed: the number is from the data that chose the config."]
+    return [*_scores(study, record), *_warnings(study, record)]
+
+
+def _scores(study: Study, record: dict[str, Any]) -> Iterator[str]:
+    readings, rows = readings_of(study), text.count(record["rows"][1], "test rows")
+    if not readings:
+        yield f"{rows} are sealed and have not been read."
+    for reading in readings[:1]:
+        yield f"Test: {_score(reading, study.objectives[0], record)} on {rows} (trial {reading.trial})."
+    if len(readings) > 1:
+        which = ", ".join(f"trial {reading.trial}" for reading in readings)
+        yield (
+            f"THE TEST SET WAS READ {len(readings)} TIMES ({which}): only the first score is that of unseen data, "
+            "and only if nothing was chosen by a later one."
+        )
+
+
+def _score(reading: Reading, goal: Goal, record: dict[str, Any]) -> str:
+    if reading.score is None or reading.gap is None:
+        return f"the read of {goal.metric} did not end"
+    error = standard_error(reading.score, record["rows"][1])
+    spread = f" ± {text.number(1.96 * error, 2)}" if error else ""
+    gap = -reading.gap if goal.maximize else reading.gap
+    how = f"{text.number(abs(gap), 3)} {'worse' if gap > 0 else 'better'} than" if gap else "the same as"
+    told = f"{text.plain(goal.metric)} {text.number(reading.score, 5)}{spread}"
+    return f"{told}, {how} validation had it ({text.number(reading.validation, 5)}),"
+
+
+def _warnings(study: Study, record: dict[str, Any]) -> Iterator[str]:
+    if record.get("shared"):
+        yield f"{text.count(record['shared'], 'test rows')} stand among the others, too: the test score is too good."
+    luck = luck_of(study)
+    if luck is not None:
+        told = str(luck)
+        yield told[0].upper() + told[1:] + "." + luck.is_too_much * " The validation set is too small for these trials."
