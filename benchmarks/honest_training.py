@@ -232,9 +232,13 @@ def updated(kind: str, weight: Array, gradient: Array, state: dict[str, Array], 
     return weight - rate * gradient
 
 
+EVERY = 10
+"""Steps between two looks at the loss of all rows."""
+
+
 @dataclass(frozen=True)
 class Trained:
-    """The loss of each minibatch, in order, and that of all rows: at the start, and every tenth step of the later half."""
+    """The loss of each minibatch, in order; and that of all rows, at the start and every tenth step."""
 
     curve: list[float]
     before: float
@@ -243,12 +247,25 @@ class Trained:
     @property
     def diverged(self) -> bool:
         """Whether all rows say that the network is worse than it began, for the whole later half of the training."""
-        return not any(look <= self.before for look in self.looks)
+        return not any(look <= self.before for look in self._later())
+
+    @property
+    def onset(self) -> int:
+        """The last look, as a step, at which it was not worse; 0 where it always was."""
+        return EVERY * max((place for place, look in enumerate(self.looks, 1) if look <= self.before), default=0)
 
     @property
     def healthy(self) -> bool:
         """Whether a tenth of the loss of all rows is gone in the end, at least, and for most of the later half."""
-        return self.looks[-1] <= 0.9 * self.before and float(np.median(self.looks)) <= 0.9 * self.before
+        return self.looks[-1] <= 0.9 * self.before and float(np.median(self._later())) <= 0.9 * self.before
+
+    @property
+    def stable(self) -> bool:
+        """Whether it is healthy and was never worse than at the start."""
+        return self.healthy and all(look <= self.before for look in self.looks)
+
+    def _later(self) -> list[float]:
+        return self.looks[len(self.looks) // 2 :]
 
 
 def train(
@@ -272,7 +289,7 @@ def train(
             for place, node in enumerate(nodes):
                 gradient = np.broadcast_to(node.gradient, node.value.shape)
                 weights[place] = updated(task.optimizer, node.value, gradient, states[place], rate(step), step)
-            if step > steps // 2 and step % 10 == 0:
+            if step % EVERY == 0:
                 looks.append(whole(task, forward, weights))
         return Trained(curve, before, looks)
 
@@ -295,15 +312,13 @@ def whole(task: Task, forward: Forward, weights: Weights) -> float:
 
 
 @cache
-def stable_rate(task: Task, steps: int = 300) -> float:
-    """The largest learning rate, in steps of a factor of two, that three seeds train well with."""
-    rate = 1e-4
-    found = 0.0
-    while rate < 1e3:
-        runs = [train(task, lambda step, rate=rate: rate, steps, seed).healthy for seed in (1001, 1002, 1003)]
-        if all(runs):
+def stable_rate(task: Task, steps: int = 200) -> float:
+    """The largest learning rate, in steps of a factor of two, with which three seeds train without ever getting worse
+    than they began.
+    """
+    found, rate = 0.0, 1e-4
+    while rate < 100 and not (found and rate > 2 * found):
+        if all(train(task, lambda step, rate=rate: rate, steps, seed).stable for seed in (1001, 1002, 1003)):
             found = rate
-        elif found:
-            break
         rate *= 2
     return found
