@@ -127,8 +127,7 @@ class Inline:
         return self._outbox.take()
 
     def _new_run(self, task: Task, link: Any) -> Run:
-        objective = self._objective
-        return Run(to_order(task), link, self._data, metric=objective.metric, save_every=objective.save_every)
+        return Run(to_order(task), link, self._data, **self._objective.for_runs)
 
     # --- taking turns with a helper thread ---------------------------------------------------------------------------
 
@@ -350,7 +349,16 @@ def to_order(task: Task) -> Order:
     """A Task as a Run takes it."""
     job = task.job
     return Order(
-        job.id, task.attempt, job.config, task.start, job.until, task.last, task.seed, task.checkpoint, task.folder
+        job.id,
+        task.attempt,
+        job.config,
+        task.start,
+        job.until,
+        task.last,
+        task.seed,
+        task.checkpoint,
+        task.folder,
+        task.first,
     )
 
 

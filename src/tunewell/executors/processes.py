@@ -145,8 +145,7 @@ class Processes:
     def _make_settings(self, objective: Objective) -> dict[str, Any]:
         return {
             "command": objective.command,
-            "metric": objective.metric,
-            "save_every": objective.save_every,
+            "run": objective.for_runs,
             "address_limit": self.address_limit,
             "reuse": self._reuses,
         }
@@ -245,6 +244,7 @@ class Processes:
             "seed": task.seed,
             "checkpoint": os.path.abspath(task.checkpoint) if task.checkpoint is not None else None,
             "folder": os.path.abspath(task.folder) if task.folder is not None else None,
+            "first": task.first,
         }
         child.run(task, order, self._log_of(task))
 

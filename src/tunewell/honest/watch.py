@@ -11,8 +11,8 @@ from collections import deque
 WINDOW = 30
 """Reports that are looked at together."""
 
-LEVEL = 0.6
-"""A run has diverged whose loss was, over a whole window, worse than its first one by a factor of exp(0.6) = 1.8: the
+LEVEL = 0.7
+"""A run has diverged whose loss was, over a whole window, worse than its first one by a factor of exp(0.7) = 2: the
 geometric mean, where a report counts for no more than 20 times and for no less than 0.9 times.
 """
 
