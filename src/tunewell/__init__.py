@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tunewell.loop import run, tune
     from tunewell.method import Method, cite
     from tunewell.methods.auto import Auto
+    from tunewell.methods.avoid import Avoid
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.grid import Grid
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
+    from tunewell.methods.rewind import Rewind
     from tunewell.methods.schedule import Schedule, schedule_of
     from tunewell.methods.stopped import MedianStop, Patience, Stopped
     from tunewell.methods.tpe import TPE
@@ -83,6 +85,7 @@ _HOMES = {
     "tunewell.loop": "run tune",
     "tunewell.method": "Method cite",
     "tunewell.methods.auto": "Auto",
+    "tunewell.methods.avoid": "Avoid",
     "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.grid": "Grid",
@@ -90,6 +93,7 @@ _HOMES = {
     "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
+    "tunewell.methods.rewind": "Rewind",
     "tunewell.methods.schedule": "Schedule schedule_of",
     "tunewell.methods.stopped": "MedianStop Patience Stopped",
     "tunewell.methods.tpe": "TPE",
@@ -108,6 +112,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "ASHA",
     "Act",
     "Auto",
+    "Avoid",
     "Bayes",
     "Best",
     "CheckpointError",
@@ -144,6 +149,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Released",
     "Report",
     "Result",
+    "Rewind",
     "Rows",
     "Run",
     "Schedule",

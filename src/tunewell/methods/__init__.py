@@ -9,6 +9,7 @@
     rungs.py         the rungs of successive halving: steps, tables, who stands where
     halving.py       Halving: successive halving, ASHA, Hyperband
     stopped.py       Stopped: MedianStop, Patience
+    rewind.py        Rewind: back to the last good checkpoint, with a lower learning rate
     pbt.py           PBT: population-based training
     schedule.py      Schedule: a config that changes at given steps; that of a lineage
     unique.py        Unique: no config twice
@@ -20,6 +21,7 @@
     front.py         what several goals make of it
     readings.py      outcomes as the arrays that models are made of
     promise.py       the acquisition of Bayes: its models, and what they promise at any point
+    avoid.py         Avoid: around any method, what is likely to fail is proposed anew
     search.py        where a function on a space is largest
     bayes.py         Bayes: a Gaussian process
     auto.py          Auto: what a study uses that names no method
