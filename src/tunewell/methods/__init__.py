@@ -21,8 +21,8 @@
     front.py         what several goals make of it
     readings.py      outcomes as the arrays that models are made of
     promise.py       the acquisition of Bayes: its models, and what they promise at any point
-    avoid.py         Avoid: around any method, what is likely to fail is proposed anew
     search.py        where a function on a space is largest
+    avoid.py         Avoid: around any method, what is likely to fail is proposed anew
     bayes.py         Bayes: a Gaussian process
     auto.py          Auto: what a study uses that names no method
 

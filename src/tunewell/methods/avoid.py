@@ -40,7 +40,7 @@ class Avoid:
     """
 
     of: Method
-    most: float = 0.5
+    most: float = 0.3
     tries: int = 32
     least: int = 1
 

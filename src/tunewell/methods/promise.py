@@ -8,7 +8,7 @@ cost is what the budget counts (`tunewell.methods.terms`, `tunewell.methods.fron
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from tunewell.methods.cube import Array, Cube
 from tunewell.methods.front import HypervolumeImprovement
 from tunewell.methods.history import History
 from tunewell.methods.readings import Reader, Readings, at_stage
-from tunewell.methods.terms import Factor, Improvement, Term, Thrift
+from tunewell.methods.terms import Factor, Improvement, Line, Pool, Term, Thrift
 from tunewell.study import Goal
 from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, evidence, fit_believed
 from tunewell.surrogates.kernels import Groups
@@ -37,6 +37,9 @@ _LATER = {"oom": 1, "diverged": 2, "timeout": 2}
 """When kinds of failures happen: who fails at one number has got past all smaller ones. What is not here says nothing
 of the others.
 """
+
+_CARE = 3.0
+"""The power of the probability to succeed: beside the optimum, improvement alone would pay for too many failures."""
 
 _LIKE = 0.1
 """Costs that differ by less, as logarithms, are taken as equal."""
@@ -269,17 +272,19 @@ def _plain(readings: Readings, values: Array) -> Data:
     return Data(readings.z[:own], values, readings.columns, np.zeros(own), readings.counts[:own])
 
 
-def _successful(readings: Readings) -> list[Factor]:
+def _successful(readings: Readings) -> list[Pool]:
     """The probability that a config does not fail; nothing where nothing failed."""
-    return successes(readings.z, readings.lost, readings.kinds, readings.columns)
+    found = successes(readings.z, readings.lost, readings.kinds, readings.columns)
+    return [replace(each, weight=_CARE) for each in found]
 
 
-def successes(worked: Array, lost: Array, kinds: Sequence[str], columns: Columns) -> list[Factor]:
+def successes(worked: Array, lost: Array, kinds: Sequence[str], columns: Columns) -> list[Pool]:
     """For each kind of failure that happened, a model of whether a config fails so, 1 or -1: the probability that it
     does not. Columns (n, p) of what worked and (m, p) of what was lost, of these `kinds` (m,).
 
     Each kind has its own reasons and so its own model, in which all that got past it counts as a success: what
-    diverged had room in memory.
+    diverged had room in memory. A Gaussian process, which takes any shape, and a logistic regression, which knows what
+    lies beyond what was tried: memory is a product of entries, so that where it ends is a plane among their logarithms.
     """
     found = []
     for kind in dict.fromkeys(kinds):
@@ -287,7 +292,8 @@ def successes(worked: Array, lost: Array, kinds: Sequence[str], columns: Columns
         passed = np.array([kind in _LATER and _LATER[kind] < _LATER.get(each, 0) for each in kinds])
         z = np.vstack([worked, lost[passed], lost[here]])
         labels = np.concatenate([-np.ones(len(z) - here.sum()), np.ones(here.sum())])
-        found.append(Factor(_model(Data.of(z, labels, columns)), 0.0))
+        process = Factor(_model(Data.of(z, labels, columns)), 0.0)
+        found.append(Pool((process, Line.of(z, labels < 0))))
     return found
 
 
