@@ -88,8 +88,9 @@ def detected_rows(quick: bool) -> Iterator[Row]:
     runs = too_fast(count, quick)
     bad = [run for run in runs if run.diverged]
     late = [stopped_at(run) - run.onset for run in bad]
-    yield Row(100 * float(np.mean([steps <= 50 for steps in late])), name=f"{len(bad)} trainings that diverge, of "
-              f"{len(runs)} at 3 to 100 x the stable rate: stopped within 50 steps after they were last no worse")  # fmt: skip
+    share = 100 * float(np.mean([steps <= 50 for steps in late]))
+    name = f"{len(bad)} trainings that diverge, of {len(runs)} at 3 to 100 x the stable rate"
+    yield Row(share, name=f"{name}: stopped within 50 steps after they were last no worse")
     first = [stopped_at(run) <= 50 for run in bad]
     yield Row(100 * float(np.mean(first)), name="the same: stopped by step 50 of the training", target="")
     yield Row(float(np.median(late)), name="steps until it is stopped, the median", target="", unit="")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ Forward = Callable[[list[Node], Array], Node]
 def dense(rng: np.random.Generator, *widths: int) -> Weights:
     """The matrices and biases of layers of these widths."""
     found: Weights = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         found += [rng.standard_normal((before, after)) * (1.5 / before) ** 0.5, np.zeros(after)]
     return found
 
@@ -151,7 +152,7 @@ def recurrent(weights: list[Node], x: Array) -> Node:
     return state @ weights[4] + weights[5]
 
 
-_PATCHES = np.array([[8 * (r + i) + c + j for i in range(3) for j in range(3)] for r in range(0, 6) for c in range(0, 6)])
+_PATCHES = np.array([[8 * (r + i) + c + j for i in range(3) for j in range(3)] for r in range(6) for c in range(6)])
 
 
 def convolutional(weights: list[Node], x: Array) -> Node:

@@ -446,7 +446,8 @@ def settings_json(
         given["deterministic"] = deterministic
     if divergence is not None:
         if divergence not in ("stop", "ignore"):
-            raise StudyError(f"divergence={divergence!r}", hint='"stop" or "ignore"; to go back, use method=Rewind(...).')
+            hint = 'Write "stop" or "ignore"; to go back to a checkpoint, use method=Rewind(...).'
+            raise StudyError(f"divergence={divergence!r}", hint=hint)
         given["divergence"] = divergence
     return given
 

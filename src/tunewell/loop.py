@@ -363,8 +363,9 @@ def tune(
     `objective` is a function of one `run`, or a command line (a sequence of words with `{name}` for the entries). A
     study that exists in `store` under `name` goes on where it stopped. `trials` is short for `Limits(trials=...)`;
     `workers=1` runs in this process, more in processes of their own; `retry={"ConnectionError": 3}` gives such trials
-    three attempts; `divergence="ignore"` lets runs go on that diverged; the study learns from `earlier` ones of related tasks (`LiveStudy.add_from`); `callbacks` get
-    `(study, event)` for each committed event. Ctrl-C stops cleanly and raises KeyboardInterrupt.
+    three attempts; `divergence="ignore"` lets runs go on that diverged; the study learns from `earlier` ones of related
+    tasks (`LiveStudy.add_from`); `callbacks` get `(study, event)` for each committed event. Ctrl-C stops cleanly and
+    raises KeyboardInterrupt.
 
     Raises SpaceError, StudyError, ObjectiveError, Unsupported or StoreError before anything runs where it can.
     """

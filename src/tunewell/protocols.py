@@ -38,9 +38,9 @@ class Objective:
     """What is tuned: a function of one `run`, or a command line; and how to load what it needs once a worker.
 
     `function` takes a `Run` and returns a number, a mapping of metrics, or None when it reported all. `metric` names
-    the number that a bare float is, `maximize` its direction, and with `watch` a run is stopped where it has diverged. `setup()` is called once in each worker; what it returns is `run.data`.
-    `save_every` is the least number of seconds between two checkpoints of a running job that are not asked for by a
-    decision.
+    the number that a bare float is, `maximize` its direction, and with `watch` a run is stopped where it has diverged.
+    `setup()` is called once in each worker; what it returns is `run.data`. `save_every` is the least number of seconds
+    between two checkpoints of a running job that are not asked for by a decision.
     """
 
     function: Callable[[Any], Any] | None = None

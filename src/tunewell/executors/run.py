@@ -189,8 +189,9 @@ class Run:
 
         `save(path)` writes what training needs to go on into the empty folder `path`; it is called at a decision, and
         otherwise at most every `save_every` seconds. Where the study decides at this step, report() waits for the
-        decision: it returns when training goes on, and raises Released when not; so it does where training has diverged. `flush=True` waits until the report is
-        safe in the store. A mapping `gradient=` or `std=` (by name of entry or metric) goes into the Result.
+        decision: it returns when training goes on, and raises Released when not; so it does where training has
+        diverged. `flush=True` waits until the report is safe in the store. A mapping `gradient=` or `std=` (by name of
+        entry or metric) goes into the Result.
         """
         self._tell(step, metrics, save)
         if self._step >= self.until < self.last:

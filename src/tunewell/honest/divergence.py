@@ -37,7 +37,8 @@ def spikes(losses: ArrayLike, *, window: int = 50, deviations: float = 6.0) -> N
     next, so that a curve which falls steeply has no wide one.
     """
     x = np.asarray(losses, dtype=float)
-    return np.array([place for place in range(8, len(x)) if _is_spike(x[: place + 1], window, deviations)], dtype=np.intp)
+    found = [place for place in range(8, len(x)) if _is_spike(x[: place + 1], window, deviations)]
+    return np.array(found, dtype=np.intp)
 
 
 def _is_spike(x: Array, window: int, deviations: float) -> bool:

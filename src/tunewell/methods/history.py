@@ -47,9 +47,10 @@ class Outcome(msgspec.Struct):
 
 
 class History(msgspec.Struct):
-    """Fold state: `done` by config and steps, in the order of their first results; the points that `failed`, and
-    the `kinds` of these failures, by config; what such a trial had measured on its way counts no more. What was cancelled or lost says nothing of its config. What earlier studies of related tasks tell is kept
-    apart, by their origins as well.
+    """Fold state: `done` by config and steps, in the order of their first results; the points that `failed`, and the
+    `kinds` of these failures, by config; what such a trial had measured on its way counts no more. What was cancelled
+    or lost says nothing of its config. What earlier studies of related tasks tell is kept apart, by their origins as
+    well.
     """
 
     done: dict[tuple[str, int], Outcome] = {}

@@ -38,8 +38,10 @@ _LATER = {"oom": 1, "diverged": 2, "timeout": 2}
 of the others.
 """
 
-_CARE = 3.0
-"""The power of the probability to succeed: beside the optimum, improvement alone would pay for too many failures."""
+_CARE = 20.0
+"""The power of a low probability to succeed: beside an optimum at the edge of memory, improvement alone would pay for
+failure after failure.
+"""
 
 _LIKE = 0.1
 """Costs that differ by less, as logarithms, are taken as equal."""
@@ -275,7 +277,7 @@ def _plain(readings: Readings, values: Array) -> Data:
 def _successful(readings: Readings) -> list[Pool]:
     """The probability that a config does not fail; nothing where nothing failed."""
     found = successes(readings.z, readings.lost, readings.kinds, readings.columns)
-    return [replace(each, weight=_CARE) for each in found]
+    return [replace(each, care=_CARE) for each in found]
 
 
 def successes(worked: Array, lost: Array, kinds: Sequence[str], columns: Columns) -> list[Pool]:
