@@ -46,7 +46,7 @@ class Room:
 
 def perceptron_size(c: Config) -> float:
     """Weights of the layers, four times for Adam; the activations of a batch."""
-    return 4.0 * c["depth"] * c["width"] ** 2 + c["batch"] * c["depth"] * c["width"] * 4.0
+    return float(4.0 * c["depth"] * c["width"] ** 2 + c["batch"] * c["depth"] * c["width"] * 4.0)
 
 
 def transformer_size(c: Config) -> float:
@@ -54,13 +54,13 @@ def transformer_size(c: Config) -> float:
     width = 64 * c["heads"]
     state = 16.0 if c["optimizer"] == "adamw" else 8.0
     kept = c["batch"] * c["length"] * (width * (4.0 if c["checkpointing"] else 34.0) + 5.0 * c["heads"] * c["length"])
-    return c["layers"] * (12 * width**2 * state + kept)
+    return float(c["layers"] * (12 * width**2 * state + kept))
 
 
 def convolution_size(c: Config) -> float:
     """Feature maps at full resolution, halved in each stage, which doubles the channels."""
     maps = sum(c["channels"] * 2.0**stage * (c["pixels"] / 2**stage) ** 2 for stage in range(c["stages"]))
-    return c["batch"] * maps * 12 + 9 * (c["channels"] * 2.0 ** c["stages"]) ** 2 * 16
+    return float(c["batch"] * maps * 12 + 9 * (c["channels"] * 2.0 ** c["stages"]) ** 2 * 16)
 
 
 def bowl(found: float, best: float, width: float) -> float:
@@ -70,20 +70,20 @@ def bowl(found: float, best: float, width: float) -> float:
 
 def perceptron_loss(c: Config) -> float:
     """Larger is better, with less and less gain; the rate has an optimum, which falls with the width."""
-    return (c["width"] * c["depth"]) ** -0.3 + 0.1 * bowl(c["lr"], 0.3 / c["width"] ** 0.7, 1.0) + 0.02 * c["dropout"]
+    return float((c["width"] * c["depth"]) ** -0.3 + 0.1 * bowl(c["lr"], 0.3 / c["width"] ** 0.7, 1.0) + 0.02 * c["dropout"])
 
 
 def transformer_loss(c: Config) -> float:
     """A power law in the weights and in the tokens of a batch."""
     weights = c["layers"] * 12 * (64 * c["heads"]) ** 2
     tokens = c["batch"] * c["length"]
-    return 8 * weights**-0.1 + 0.3 * tokens**-0.1 + 0.1 * bowl(c["lr"], 6e-4, 0.8) + 0.05 * (c["optimizer"] == "sgd")
+    return float(8 * weights**-0.1 + 0.3 * tokens**-0.1 + 0.1 * bowl(c["lr"], 6e-4, 0.8) + 0.05 * (c["optimizer"] == "sgd"))
 
 
 def convolution_loss(c: Config) -> float:
     """More pixels and channels help; the batch has an optimum."""
     size = c["channels"] * 2.0 ** c["stages"]
-    return size**-0.3 + 4 / c["pixels"] + 0.05 * bowl(c["batch"], 64, 0.8) + 0.1 * bowl(c["lr"], 0.05, 1.0)
+    return float(size**-0.3 + 4 / c["pixels"] + 0.05 * bowl(c["batch"], 64, 0.8) + 0.1 * bowl(c["lr"], 0.05, 1.0))
 
 
 _RATE: Any = tw.Float(1e-5, 1e-1, log=True)

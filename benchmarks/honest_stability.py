@@ -5,7 +5,7 @@ perceptrons and linear models on iris, wine and breast cancer, trained by SGD, m
 is measured here are other networks, other data and other optimizers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
 from typing import Any
@@ -37,26 +37,28 @@ OPTIMIZERS = ("sgd", "nesterov", "rmsprop", "adamw", "adagrad")
 def tasks(quick: bool) -> list[Task]:
     """Every network with every optimizer; in two sizes of a batch, in turns."""
     pairs = product(PAIRS[:2], OPTIMIZERS[:2]) if quick else product(PAIRS, OPTIMIZERS)
-    return [Task(*pair, optimizer, batch=(16, 64)[at % 2]) for at, (pair, optimizer) in enumerate(pairs)]
+    return [Task(network, data, optimizer, batch=(16, 64)[at % 2]) for at, ((network, data), optimizer) in enumerate(pairs)]
 
 
 @cache
 def too_fast(count: int, quick: bool) -> list[Trained]:
     """Trainings at 3 to 100 times the stable rate, until `count` of them diverged; all of them, in order."""
-    rng, known, found = np.random.default_rng(2024), tasks(quick), []
+    rng, known = np.random.default_rng(2024), tasks(quick)
+    found: list[Trained] = []
     for seed in range(20 * count):
         if sum(run.diverged for run in found) >= count:
             break
         task, factor = known[rng.integers(len(known))], float(np.exp(rng.uniform(np.log(3), np.log(100))))
         rate = stable_rate(task) * factor
-        found.append(train(task, lambda step, rate=rate: rate, STEPS, seed))
+        found.append(train(task, constant(rate), STEPS, seed))
     return found
 
 
 @cache
 def well_behaved(count: int, quick: bool) -> list[Trained]:
     """Healthy trainings: 0.1 to 1 times the stable rate, cosine schedules with warm restarts, and bad batches."""
-    rng, known, found = np.random.default_rng(2025), tasks(quick), []
+    rng, known = np.random.default_rng(2025), tasks(quick)
+    found: list[Trained] = []
     for seed in range(10**5, 10**5 + 20 * count):
         if len(found) >= count:
             break
@@ -69,6 +71,11 @@ def well_behaved(count: int, quick: bool) -> list[Trained]:
         run = train(task, restarts(top, period), STEPS, seed, shocks)
         found += [run] if run.healthy else []
     return found
+
+
+def constant(rate: float) -> Callable[[int], float]:
+    """The same rate at every step."""
+    return lambda step: rate
 
 
 def restarts(top: float, period: int) -> Any:
@@ -96,9 +103,9 @@ def detected_rows(quick: bool) -> Iterator[Row]:
     yield Row(float(np.median(late)), name="steps until it is stopped, the median", target="", unit="")
     yield Row(max(late), name="steps until it is stopped, the slowest", target="", unit="")
     back = [run for run in runs if run.healthy]
-    share = 100 * float(np.mean([np.isfinite(stopped_at(run)) for run in back])) if back else None
+    stopped = 100 * float(np.mean([np.isfinite(stopped_at(run)) for run in back])) if back else 0.0
     name = f"{len(back)} trainings at such rates that came back to a healthy end: stopped all the same"
-    yield Row(share or 0.0, name=name, target="")
+    yield Row(stopped, name=name, target="")
 
 
 def spared_row(quick: bool) -> Row:

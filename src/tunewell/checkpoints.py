@@ -29,8 +29,8 @@ def keeps(study: Study) -> set[int]:
 
 
 class _Followed(msgspec.Struct):
-    """Fold state: the jobs that are `replaced` by others that are done, whose place each job `took`, and the `newest` of
-    each tag.
+    """Fold state: the jobs that are `replaced` by others that are done, whose place each job `took`, and the `newest`
+    of each tag.
     """
 
     replaced: set[int] = set()

@@ -2,8 +2,8 @@
 
 By hand it is what the logbooks of large training runs tell: A. Chowdhery et al.: PaLM: scaling language modeling with
 pathways. JMLR 24, 2023, section 5.1 (restart from a checkpoint before the spike); S. Zhang et al.: OPT: open
-pre-trained transformer language models. arXiv:2205.01068, section 2.5 (lower the learning rate, and go on from an earlier
-checkpoint).
+pre-trained transformer language models. arXiv:2205.01068, section 2.5 (lower the learning rate, and go on from an
+earlier checkpoint).
 """
 
 from __future__ import annotations
