@@ -70,14 +70,16 @@ def bowl(found: float, best: float, width: float) -> float:
 
 def perceptron_loss(c: Config) -> float:
     """Larger is better, with less and less gain; the rate has an optimum, which falls with the width."""
-    return float((c["width"] * c["depth"]) ** -0.3 + 0.1 * bowl(c["lr"], 0.3 / c["width"] ** 0.7, 1.0) + 0.02 * c["dropout"])
+    size, rate = c["width"] * c["depth"], 0.3 / c["width"] ** 0.7
+    return float(size**-0.3 + 0.1 * bowl(c["lr"], rate, 1.0) + 0.02 * c["dropout"])
 
 
 def transformer_loss(c: Config) -> float:
     """A power law in the weights and in the tokens of a batch."""
     weights = c["layers"] * 12 * (64 * c["heads"]) ** 2
     tokens = c["batch"] * c["length"]
-    return float(8 * weights**-0.1 + 0.3 * tokens**-0.1 + 0.1 * bowl(c["lr"], 6e-4, 0.8) + 0.05 * (c["optimizer"] == "sgd"))
+    worse = 0.1 * bowl(c["lr"], 6e-4, 0.8) + 0.05 * (c["optimizer"] == "sgd")
+    return float(8 * weights**-0.1 + 0.3 * tokens**-0.1 + worse)
 
 
 def convolution_loss(c: Config) -> float:

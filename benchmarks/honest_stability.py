@@ -37,7 +37,8 @@ OPTIMIZERS = ("sgd", "nesterov", "rmsprop", "adamw", "adagrad")
 def tasks(quick: bool) -> list[Task]:
     """Every network with every optimizer; in two sizes of a batch, in turns."""
     pairs = product(PAIRS[:2], OPTIMIZERS[:2]) if quick else product(PAIRS, OPTIMIZERS)
-    return [Task(network, data, optimizer, batch=(16, 64)[at % 2]) for at, ((network, data), optimizer) in enumerate(pairs)]
+    named = enumerate((*pair, optimizer) for pair, optimizer in pairs)
+    return [Task(*words, batch=(16, 64)[at % 2]) for at, words in named]
 
 
 @cache
