@@ -5,7 +5,7 @@ perceptrons and linear models on iris, wine and breast cancer, trained by SGD, m
 is measured here are other networks, other data and other optimizers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from itertools import product
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import tunewell as tw
 from benchmarks.figures import FOLDER, Row
 from benchmarks.honest_memory import ROOMS, played, played_by_peer
-from benchmarks.honest_training import Task, Trained, stable_rate, train
+from benchmarks.honest_training import Task, Trained, constant, stable_rate, train
 from tunewell.honest.divergence import diverged
 
 STEPS = 400
@@ -37,8 +37,8 @@ OPTIMIZERS = ("sgd", "nesterov", "rmsprop", "adamw", "adagrad")
 def tasks(quick: bool) -> list[Task]:
     """Every network with every optimizer; in two sizes of a batch, in turns."""
     pairs = product(PAIRS[:2], OPTIMIZERS[:2]) if quick else product(PAIRS, OPTIMIZERS)
-    named = enumerate((*pair, optimizer) for pair, optimizer in pairs)
-    return [Task(*words, batch=(16, 64)[at % 2]) for at, words in named]
+    named = enumerate((network, data, optimizer) for (network, data), optimizer in pairs)
+    return [Task(words[0], words[1], words[2], batch=(16, 64)[at % 2]) for at, words in named]
 
 
 @cache
@@ -72,11 +72,6 @@ def well_behaved(count: int, quick: bool) -> list[Trained]:
         run = train(task, restarts(top, period), STEPS, seed, shocks)
         found += [run] if run.healthy else []
     return found
-
-
-def constant(rate: float) -> Callable[[int], float]:
-    """The same rate at every step."""
-    return lambda step: rate
 
 
 def restarts(top: float, period: int) -> Any:

@@ -312,6 +312,11 @@ def whole(task: Task, forward: Forward, weights: Weights) -> float:
 # --- what is stable --------------------------------------------------------------------------------------------------
 
 
+def constant(rate: float) -> Callable[[int], float]:
+    """The same rate at every step."""
+    return lambda step: rate
+
+
 @cache
 def stable_rate(task: Task, steps: int = 200) -> float:
     """The largest learning rate, in steps of a factor of two, with which three seeds train without ever getting worse
@@ -319,7 +324,7 @@ def stable_rate(task: Task, steps: int = 200) -> float:
     """
     found, rate = 0.0, 1e-4
     while rate < 100 and not (found and rate > 2 * found):
-        if all(train(task, lambda step, rate=rate: rate, steps, seed).stable for seed in (1001, 1002, 1003)):
+        if all(train(task, constant(rate), steps, seed).stable for seed in (1001, 1002, 1003)):
             found = rate
         rate *= 2
     return found

@@ -54,7 +54,7 @@ def two_walls(config):
 @pytest.mark.parametrize("source", [tw.Random(), tw.Sobol(), tw.TPE()])
 def test_failures_are_few_around_any_method(source):
     plain = sum(failed(source, 60, memory)[20:])
-    assert sum(failed(tw.Avoid(source), 60, memory)[20:]) <= 0.35 * plain + 1
+    assert sum(failed(tw.Avoid(source), 60, memory)[20:]) <= 0.35 * plain + 2
 
 
 def test_each_kind_of_failure_is_learned():
