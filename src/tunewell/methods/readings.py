@@ -70,7 +70,7 @@ class Readings:
         own = slice(self.own)
         kept = {name: getattr(self, name)[own] for name in _BY_OUTCOME}
         here = ~self.lost[:, self.lost.shape[1] - self.tasks :].any(1)
-        kinds = [self.kinds[place] for place in np.flatnonzero(here)]
+        kinds = [self.kinds[place] for place in np.flatnonzero(here).tolist()]
         return replace(self, **kept, lost=self.lost[here], kinds=kinds)
 
     def best(self) -> Array:
