@@ -8,7 +8,7 @@ cost is what the budget counts (`tunewell.methods.terms`, `tunewell.methods.fron
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,11 +36,6 @@ _FANTASIES = 16
 _LATER = {"oom": 1, "diverged": 2, "timeout": 2}
 """When kinds of failures happen: who fails at one number has got past all smaller ones. What is not here says nothing
 of the others.
-"""
-
-_CARE = 20.0
-"""The power of a low probability to succeed: beside an optimum at the edge of memory, improvement alone would pay for
-failure after failure.
 """
 
 _LIKE = 0.1
@@ -276,8 +271,7 @@ def _plain(readings: Readings, values: Array) -> Data:
 
 def _successful(readings: Readings) -> list[Pool]:
     """The probability that a config does not fail; nothing where nothing failed."""
-    found = successes(readings.z, readings.lost, readings.kinds, readings.columns)
-    return [replace(each, care=_CARE) for each in found]
+    return successes(readings.z, readings.lost, readings.kinds, readings.columns)
 
 
 def successes(worked: Array, lost: Array, kinds: Sequence[str], columns: Columns) -> list[Pool]:

@@ -111,27 +111,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Pool:
-    """The geometric mean of probabilities, what two models of the same thing say together; to the power `care` as far
-    as it is less than `enough`.
-    """
+    """The geometric mean of probabilities: what two models of the same thing say together."""
 
     terms: tuple[Term, ...]
-    care: float = 1.0
-    enough: float = 0.7
 
     def at(self, z: Array) -> Array:
         """Its logarithm at columns (m, p): (m,)."""
-        return self._weighed(np.mean([term.at(z) for term in self.terms], axis=0))
+        found: Array = np.mean([term.at(z) for term in self.terms], axis=0)
+        return found
 
     def slope(self, z: Array) -> tuple[float, Array]:
         """Its logarithm and the gradient (p,) at one point (p,)."""
         values, gradients = zip(*[term.slope(z) for term in self.terms], strict=True)
-        value, gradient = np.mean(values), np.mean(gradients, axis=0)
-        return float(self._weighed(value)), gradient * (self.care if value < np.log(self.enough) else 1.0)
-
-    def _weighed(self, logs: Array) -> Array:
-        found: Array = logs + (self.care - 1.0) * np.minimum(logs - np.log(self.enough), 0.0)
-        return found
+        return float(np.mean(values)), np.mean(gradients, axis=0)
 
 
 @dataclass(frozen=True)
