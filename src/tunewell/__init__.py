@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tunewell.loop import run, tune
     from tunewell.method import Method, cite
     from tunewell.methods.auto import Auto
+    from tunewell.methods.avoid import Avoid
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.confirm import Confirm
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
     from tunewell.methods.repeat import Race, Repeat
+    from tunewell.methods.rewind import Rewind
     from tunewell.methods.schedule import Schedule, schedule_of
     from tunewell.methods.stopped import MedianStop, Patience, Stopped
     from tunewell.methods.tpe import TPE
@@ -90,6 +92,7 @@ _HOMES = {
     "tunewell.loop": "run tune",
     "tunewell.method": "Method cite",
     "tunewell.methods.auto": "Auto",
+    "tunewell.methods.avoid": "Avoid",
     "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.confirm": "Confirm",
@@ -101,6 +104,7 @@ _HOMES = {
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
     "tunewell.methods.repeat": "Race Repeat",
+    "tunewell.methods.rewind": "Rewind",
     "tunewell.methods.schedule": "Schedule schedule_of",
     "tunewell.methods.stopped": "MedianStop Patience Stopped",
     "tunewell.methods.tpe": "TPE",
@@ -120,6 +124,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "ASHA",
     "Act",
     "Auto",
+    "Avoid",
     "Bayes",
     "Best",
     "CheckpointError",
@@ -163,6 +168,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Repeat",
     "Report",
     "Result",
+    "Rewind",
     "Rows",
     "Run",
     "Schedule",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -33,7 +34,9 @@ def keeps(study: Study) -> set[int]:
 
 
 class _Followed(msgspec.Struct):
-    """Fold state: the jobs that are `replaced`, whose place each job `took`, and the `newest` of each tag."""
+    """Fold state: the jobs that are `replaced` by others that are done, whose place each job `took`, and the `newest`
+    of each tag.
+    """
 
     replaced: set[int] = set()
     took: dict[int, int] = {}
@@ -41,7 +44,7 @@ class _Followed(msgspec.Struct):
 
     def follow(self, event: Event, study: Study) -> _Followed:
         """One event more."""
-        if not isinstance(event, Result) or event.saved is None:
+        if not isinstance(event, Result) or event.saved is None or event.status != "done":
             return self
         job = study.jobs[event.job]
         if job.parent is not None:
@@ -73,6 +76,20 @@ def origin(study: Study, job: Job) -> tuple[int, Path | None]:
     if parent is not None and _exists(study, parent.saved):
         return parent.step, study.path(parent.saved)
     return 0, None
+
+
+def first_value(study: Study, job: Job) -> float | None:
+    """The first value of the first objective that the lineage of a job reported; None where it has reported none."""
+    metric = study.objectives[0].metric
+    values = (value for member in study.lineage(job.id) for value in _reported(study, member.id, metric))
+    return next(values, None)
+
+
+def _reported(study: Study, job: int, metric: str) -> Iterator[float]:
+    for report in study.reports(job):
+        for value in report.values.get(metric, ()):
+            if value is not None and math.isfinite(value):
+                yield value
 
 
 def unsaid_result(study: Study, job: Job, attempt: int) -> Result | None:

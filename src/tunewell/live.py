@@ -214,15 +214,19 @@ class LiveStudy(Study):
         method: Any = None,
         steps: int | Steps | None = None,
         limits: Limits | None = None,
+        divergence: str | None = None,
         **limit: float | None,
     ) -> None:
-        """Go on with another space, other goals, another method, more steps a trial, or other limits (`trials=100`, …).
+        """Go on with another space, other goals, another method, more steps a trial, or other limits (`trials=100`, …);
+        or stop what diverges (`divergence="stop"`), or not ("ignore").
 
         What ran stays; methods see of it what is valid in the new space.
         """
         if limit:
             limits = msgspec.structs.replace(limits or self.limits, **limit)
-        given = settings_json(space=space, goals=goals, method=method, steps=steps, limits=limits)
+        given = settings_json(
+            space=space, goals=goals, method=method, steps=steps, limits=limits, divergence=divergence
+        )
         self.remember(method)
         if given:
             self.write(Act("change", given, by=self.owner))
@@ -454,6 +458,7 @@ def settings_json(
     steps: int | Steps | None = None,
     limits: Limits | None = None,
     deterministic: int | None = None,
+    divergence: str | None = None,
 ) -> dict[str, Any]:
     """The data of an Act with what is given."""
     given: dict[str, Any] = {}
@@ -469,6 +474,11 @@ def settings_json(
         given["limits"] = msgspec.to_builtins(limits)
     if deterministic is not None:
         given["deterministic"] = deterministic
+    if divergence is not None:
+        if divergence not in ("stop", "ignore"):
+            hint = 'Write "stop" or "ignore"; to go back to a checkpoint, use method=Rewind(...).'
+            raise StudyError(f"divergence={divergence!r}", hint=hint)
+        given["divergence"] = divergence
     return given
 
 
@@ -485,6 +495,7 @@ def open_study(
     limits: Limits | None = None,
     seed: int | None = None,
     deterministic: int | None = None,
+    divergence: str | None = None,
     data: Split | None = None,
     earlier: Study | Sequence[Study] = (),
 ) -> LiveStudy:
@@ -504,7 +515,13 @@ def open_study(
     study.refresh()
     goals = goals_of(minimize, maximize, at_most or {})
     given = settings_json(
-        space=space, goals=goals, method=method, steps=steps, limits=limits, deterministic=deterministic
+        space=space,
+        goals=goals,
+        method=method,
+        steps=steps,
+        limits=limits,
+        deterministic=deterministic,
+        divergence=divergence,
     )
     if not len(study):
         _create(study, given, seed)

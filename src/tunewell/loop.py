@@ -200,6 +200,7 @@ class Loop:
             seed=run_seed(self.study.seed, job.seed),
             checkpoint=str(checkpoint) if checkpoint is not None else None,
             folder=folder,
+            first=checkpoints.first_value(self.study, job) if start else None,
         )
 
     def _forget_evicted(self) -> None:
@@ -361,6 +362,7 @@ def tune(
     name: str = "study",
     seed: int | None = None,
     deterministic: int | None = None,
+    divergence: str | None = None,
     data: Split | None = None,
     earlier: Study | Sequence[Study] = (),
     test: Callable[[Best, Sealed], float] | None = None,
@@ -375,8 +377,9 @@ def tune(
     `objective` is a function of one `run`, or a command line (a sequence of words with `{name}` for the entries). A
     study that exists in `store` under `name` goes on where it stopped. `trials` is short for `Limits(trials=...)`;
     `workers=1` runs in this process, more in processes of their own; `retry={"ConnectionError": 3}` gives such trials
-    three attempts; the study learns from `earlier` ones of related tasks (`LiveStudy.add_from`); `callbacks` get
-    `(study, event)` for each committed event. Ctrl-C stops cleanly and raises KeyboardInterrupt.
+    three attempts; `divergence="ignore"` lets runs go on that diverged; the study learns from `earlier` ones of related
+    tasks (`LiveStudy.add_from`); `callbacks` get `(study, event)` for each committed event. Ctrl-C stops cleanly and
+    raises KeyboardInterrupt.
 
     Raises SpaceError, StudyError, ObjectiveError, Unsupported or StoreError before anything runs where it can.
     """
@@ -395,6 +398,7 @@ def tune(
         limits=budget_given if budget_given != Limits() else None,
         seed=seed,
         deterministic=deterministic,
+        divergence=divergence,
         data=data,
         earlier=earlier,
     )
@@ -452,19 +456,20 @@ def run(
 
 def _objective(study: LiveStudy, given: Any, **settings: Any) -> Objective:
     """`given`, a function or the words of a command, as an Objective of `study`."""
-    metric = study.objectives[0].metric
+    goal = study.objectives[0]
+    settings |= {"metric": goal.metric, "maximize": goal.maximize, "watch": study.settings.divergence == "stop"}
     if callable(given):
         if study.sealed is not None and study.files is not None:
             given = WithData(given, study.files / "vault", study.sealed)
             settings = {**settings, "setup": settings["setup"] or given.load}
-        return Objective(function=given, metric=metric, **settings)
+        return Objective(function=given, **settings)
     if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(word, str) for word in given):
         hint = 'Give a function of one run, or a command: ["python", "train.py", "--lr", "{lr}"].'
         raise ObjectiveError(f"{given!r} is no objective", hint=hint)
     from tunewell.executors.command import check_command
 
     check_command(given, study.space.names)
-    return Objective(command=tuple(given), metric=metric, **settings)
+    return Objective(command=tuple(given), **settings)
 
 
 def default_executor(workers: int, objective: Objective) -> Executor:

@@ -19,7 +19,8 @@ class Task(msgspec.Struct, frozen=True):
     `start` is the step that the attempt goes on from: 0, or the step of `checkpoint`, the folder to restore from.
     `last` is the largest step the study asks of any trial: `run.steps()` counts up to it. `seed` is the random seed
     that the training function sees. `folder`, directly below the study's files, is the job's own, for its checkpoints
-    and logs; None: it cannot save.
+    and logs; None: it cannot save. `first` is the first value of the objective that the lineage reported before
+    `start`; None: none.
     """
 
     job: Job
@@ -29,6 +30,7 @@ class Task(msgspec.Struct, frozen=True):
     seed: int
     checkpoint: str | None = None
     folder: str | None = None
+    first: float | None = None
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,25 @@ class Objective:
     """What is tuned: a function of one `run`, or a command line; and how to load what it needs once a worker.
 
     `function` takes a `Run` and returns a number, a mapping of metrics, or None when it reported all. `metric` names
-    the number that a bare float is. `setup()` is called once in each worker; what it returns is `run.data`.
-    `save_every` is the least number of seconds between two checkpoints of a running job that are not asked for by a
-    decision.
+    the number that a bare float is, `maximize` its direction, and with `watch` a run is stopped where it has diverged.
+    `setup()` is called once in each worker; what it returns is `run.data`. `save_every` is the least number of seconds
+    between two checkpoints of a running job that are not asked for by a decision.
     """
 
     function: Callable[[Any], Any] | None = None
     command: tuple[str, ...] = ()
     metric: str = "loss"
+    maximize: bool = False
+    watch: bool = False
     setup: Callable[[], Any] | None = None
     save_every: float = 30.0
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def for_runs(self) -> dict[str, Any]:
+        """What a Run is told of it, by the names of its arguments; plain data that travels as JSON."""
+        names = ("metric", "save_every", "maximize", "watch")
+        return {name: getattr(self, name) for name in names}
 
 
 class Executor(Protocol):

@@ -11,7 +11,7 @@ import math
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True):
     """What the latest Acts say. `method` is its JSON form; the seed never changes.
 
     `deterministic` is the width W of a study that is reproducible in parallel (see `tunewell.order`), else None.
+    `divergence`: whether a run whose first objective has diverged is stopped at its next report.
     """
 
     seed: int
@@ -72,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True):
     limits: Limits
     method: Any
     deterministic: int | None = None
+    divergence: Literal["stop", "ignore"] = "stop"
 
     def changed(self, data: Mapping[str, Any], predicates: Mapping[str, Callable[[Config], bool]]) -> Settings:
         """These settings after an Act with `data`."""
@@ -82,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True):
             "limits": lambda value: msgspec.convert(value, Limits, strict=False),
             "method": lambda value: value,
             "deterministic": lambda value: value,
+            "divergence": lambda value: value,
         }
         return msgspec.structs.replace(self, **{key: read(data[key]) for key, read in readers.items() if key in data})
 

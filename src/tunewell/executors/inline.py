@@ -127,8 +127,7 @@ class Inline:
         return self._outbox.take()
 
     def _new_run(self, task: Task, link: Any) -> Run:
-        objective = self._objective
-        return Run(to_order(task), link, self._data, metric=objective.metric, save_every=objective.save_every)
+        return Run(to_order(task), link, self._data, **self._objective.for_runs)
 
     # --- taking turns with a helper thread ---------------------------------------------------------------------------
 
@@ -360,6 +359,7 @@ def to_order(task: Task) -> Order:
         task.checkpoint,
         task.folder,
         job.seed,
+        task.first,
     )
 
 

@@ -146,8 +146,7 @@ class Processes:
     def _make_settings(self, objective: Objective) -> dict[str, Any]:
         return {
             "command": objective.command,
-            "metric": objective.metric,
-            "save_every": objective.save_every,
+            "run": objective.for_runs,
             "address_limit": self.address_limit,
             "reuse": self._reuses,
         }
@@ -247,6 +246,7 @@ class Processes:
             "checkpoint": os.path.abspath(task.checkpoint) if task.checkpoint is not None else None,
             "folder": os.path.abspath(task.folder) if task.folder is not None else None,
             "replicate": task.job.seed,
+            "first": task.first,
         }
         child.run(task, order, self._log_of(task))
 

@@ -7,12 +7,14 @@ loop (`inline`) or through a pipe (`worker`).
 from __future__ import annotations
 
 import errno
+import math
 import operator
 import os
 import time
 from collections.abc import Mapping
 
 from tunewell.errors import CheckpointError, ObjectiveError, Released
+from tunewell.honest.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +53,19 @@ if TYPE_CHECKING:
 class Order:
     """One attempt at a job, as plain data that travels as JSON. The fields are those of a Task and its Job."""
 
-    __slots__ = ("attempt", "checkpoint", "config", "folder", "job", "last", "replicate", "seed", "start", "until")
+    __slots__ = (
+        "attempt",
+        "checkpoint",
+        "config",
+        "first",
+        "folder",
+        "job",
+        "last",
+        "replicate",
+        "seed",
+        "start",
+        "until",
+    )
 
     def __init__(
         self,
@@ -65,6 +79,7 @@ class Order:
         checkpoint: str | None = None,
         folder: str | None = None,
         replicate: int = 0,
+        first: float | None = None,
     ) -> None:
         self.job = job
         self.attempt = attempt
@@ -76,6 +91,7 @@ class Order:
         self.checkpoint = checkpoint
         self.folder = folder
         self.replicate = replicate
+        self.first = first
 
 
 class Run:
@@ -112,6 +128,8 @@ class Run:
         "_saved_step",
         "_special",
         "_step",
+        "_trouble",
+        "_watch",
         "config",
         "data",
         "last",
@@ -122,7 +140,15 @@ class Run:
     )
 
     def __init__(
-        self, order: Order, link: Link, data: Any = None, *, metric: str = "loss", save_every: float = 30.0
+        self,
+        order: Order,
+        link: Link,
+        data: Any = None,
+        *,
+        metric: str = "loss",
+        save_every: float = 30.0,
+        maximize: bool = False,
+        watch: bool = False,
     ) -> None:
         self.config = order.config
         self.start = order.start
@@ -140,6 +166,9 @@ class Run:
         self._special: dict[str, Metrics] = {}
         self._offered: Callable[[Path], object] | None = None
         self._saved_step = order.start
+        first = math.nan if order.first is None else order.first
+        self._watch = Watch(maximize, first) if watch else None
+        self._trouble = ""
         self._take(order)
 
     def _take(self, order: Order) -> None:
@@ -177,8 +206,9 @@ class Run:
 
         `save(path)` writes what training needs to go on into the empty folder `path`; it is called at a decision, and
         otherwise at most every `save_every` seconds. Where the study decides at this step, report() waits for the
-        decision: it returns when training goes on, and raises Released when not. `flush=True` waits until the report is
-        safe in the store. A mapping `gradient=` or `std=` (by name of entry or metric) goes into the Result.
+        decision: it returns when training goes on, and raises Released when not; so it does where training has
+        diverged. `flush=True` waits until the report is safe in the store. A mapping `gradient=` or `std=` (by name of
+        entry or metric) goes into the Result.
         """
         self._tell(step, metrics, save)
         if self._step >= self.until < self.last:
@@ -189,6 +219,7 @@ class Run:
     def _tell(self, step: int, metrics: dict[str, Any], save: Callable[[Path], object] | None = None) -> None:
         """Send one point of the curve."""
         self._link.heed()
+        self._heed_trouble()
         self._step = self._next(step)
         numbers = self._read(metrics)
         if not numbers:
@@ -199,6 +230,14 @@ class Run:
         if save is not None or self._offered is not None:
             saved = self._offer(save)
         self._link.point(self._step, numbers, saved)
+        if self._watch is not None and self._metric in numbers and self._step < self.last:
+            self._trouble = self._watch.see(numbers[self._metric])
+            self._heed_trouble()
+
+    def _heed_trouble(self) -> None:
+        """Raise Released where training has diverged."""
+        if self._trouble:
+            raise Released
 
     def _save_now(self, save: Callable[[Path], object]) -> None:
         """Write the checkpoint of a function that has made its steps."""
@@ -295,6 +334,8 @@ class Run:
 
     def _finish(self, answer: Any) -> Ending:
         """The ending of the job whose function returned `answer`."""
+        if self._trouble:
+            return self._given_up()  # the function swallowed what ends it
         if answer is not None:
             self._metrics = {**(self._metrics or self._before), **self._answered(answer)}
         if not self._metrics and not self._before:
@@ -305,6 +346,10 @@ class Run:
         if self._offered is not None and self._folder is not None and self._saved_step < self._step:
             self._write(self._offered)
         return self._ending("done")
+
+    def _given_up(self) -> Ending:
+        """The ending of a job whose training has diverged."""
+        return self._ending("failed", ["diverged", f"{self._metric}: {self._trouble}", ""])
 
     def _answered(self, answer: Any) -> Metrics:
         if type(answer) is float:
@@ -324,7 +369,11 @@ def perform(function: Callable[[Run], Any], run: Run) -> None:
     try:
         run._restore()
         ending = run._finish(function(run))
-    except (Released, KeyboardInterrupt):
+    except Released:
+        if not run._trouble:
+            raise
+        ending = run._given_up()
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
         ending = run._ending("failed", failure(error))

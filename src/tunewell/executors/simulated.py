@@ -112,10 +112,10 @@ class Simulated:
             task.checkpoint,
             task.folder,
             task.job.seed,
+            None if again else task.first,
         )
-        objective = self._objective
         try:
-            run = Run(order, link, self._data, metric=objective.metric, save_every=objective.save_every)
+            run = Run(order, link, self._data, **self._objective.for_runs)
             perform(self._function, run)
         except Released:
             pass

@@ -192,7 +192,7 @@ def work(pipe: Pipe, payload: int) -> None:
         return pipe.say("broken", failure(error)[1])
     pipe.say("ready")
     while (order := pipe.next_run()) is not None:
-        run = Run(order, pipe, data, metric=settings["metric"], save_every=settings["save_every"])
+        run = Run(order, pipe, data, **settings["run"])
         try:
             perform(function, run)
         except Released:

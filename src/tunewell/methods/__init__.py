@@ -10,6 +10,7 @@
     halving.py       Halving: successive halving, ASHA, Hyperband
     folds.py         CrossValidation: fold by fold, as long as a config may still win
     stopped.py       Stopped: MedianStop, Patience
+    rewind.py        Rewind: back to the last good checkpoint, with a lower learning rate
     pbt.py           PBT: population-based training
     schedule.py      Schedule: a config that changes at given steps; that of a lineage
     unique.py        Unique: no config twice
@@ -24,6 +25,7 @@
     readings.py      outcomes as the arrays that models are made of
     promise.py       the acquisition of Bayes: its models, and what they promise at any point
     search.py        where a function on a space is largest
+    avoid.py         Avoid: around any method, what is likely to fail is proposed anew
     bayes.py         Bayes: a Gaussian process
     freezethaw.py    FreezeThaw: curves extrapolated, steps to the one most worth them
     auto.py          Auto: what a study uses that names no method

@@ -19,6 +19,7 @@ import numpy as np
 
 from tunewell import budget
 from tunewell.errors import StudyError, Unsupported
+from tunewell.methods.avoid import Avoid
 from tunewell.methods.cube import cube_of
 from tunewell.methods.history import LEADS, History, history_of, leads
 from tunewell.methods.plan import asked_for
@@ -109,7 +110,7 @@ class Bayes:
             return self._first(study, rng)
         # the longer a study, the more of its results lie near one optimum of several, and the model goes on from there
         if rng.random() < min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5)):
-            return (TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
+            return Avoid(TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
         config = self._promising(study, history, rng)
         return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
 
@@ -125,7 +126,7 @@ class Bayes:
         config, asked = study.space.default(), asked_for(study.root)
         if count <= bool(found) and study.space.satisfies(config) is None and canonical(config) not in asked:
             return Job(config, study.steps.maximum)
-        return (Random() if _has_priors(study.space) else Sobol()).propose(study, rng)
+        return Avoid(Random() if _has_priors(study.space) else Sobol()).propose(study, rng)
 
     def _promising(self, study: Study, history: History, rng: np.random.Generator) -> Config | None:
         """The new and allowed config of the largest acquisition; None where the search found none."""

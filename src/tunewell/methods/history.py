@@ -47,13 +47,15 @@ class Outcome(msgspec.Struct):
 
 
 class History(msgspec.Struct):
-    """Fold state: `done` by config and steps, in the order of their first results; the points that `failed`, by
-    config. What was cancelled or lost says nothing of its config. What earlier studies of related tasks tell is kept
-    apart, by their origins as well.
+    """Fold state: `done` by config and steps, in the order of their first results; the points that `failed`, and the
+    `kinds` of these failures, by config; what such a trial had measured on its way counts no more. What was cancelled
+    or lost says nothing of its config. What earlier studies of related tasks tell is kept apart, by their origins as
+    well.
     """
 
     done: dict[tuple[str, int], Outcome] = {}
     failed: dict[str, list[float]] = {}
+    kinds: dict[str, str] = {}
     related: dict[tuple[str, str, int], Outcome] = {}
     related_failed: dict[tuple[str, str], list[float]] = {}
     told: set[tuple[str, int]] = set()
@@ -118,7 +120,7 @@ def _follow(history: History, event: Event, study: Study) -> History:
     values = [study.loss(job.id, number) for number in range(len(study.objectives))]
     values += [study.value(job.id, goal) for goal in study.goals if goal.is_constraint]
     if not all(map(math.isfinite, values)):
-        history.failed[key] = point
+        _fail(history, key, point, job.until, event)
         return history
     slopes = _slopes(event, job.config, point, study)
     errors = [float(event.std.get(goal.metric, math.nan)) for goal in study.objectives]
@@ -132,6 +134,14 @@ def _follow(history: History, event: Event, study: Study) -> History:
     outcome.cost += event.metrics.get("cost", math.nan)
     outcome.variances = [total + error**2 for total, error in zip(outcome.variances, errors, strict=True)]
     return history
+
+
+def _fail(history: History, key: str, point: list[float], until: int, result: Result) -> None:
+    """A config failed on its way to `until`: as if it had told nothing before, for it did not get there."""
+    history.failed[key] = point
+    history.kinds[key] = result.error.kind if result.error is not None else "diverged"
+    for earlier in [place for place in history.done if place[0] == key and place[1] < until]:
+        del history.done[earlier]
 
 
 def _slopes(result: Result, config: Config, point: list[float], study: Study) -> list[float]:

@@ -16,9 +16,9 @@ from tunewell.methods.cube import Array, Cube
 from tunewell.methods.front import HypervolumeImprovement
 from tunewell.methods.history import History
 from tunewell.methods.readings import Reader, Readings, at_stage
-from tunewell.methods.terms import Factor, Improvement, Term, Thrift
+from tunewell.methods.terms import Factor, Improvement, Line, Pool, Term, Thrift
 from tunewell.study import Goal
-from tunewell.surrogates.gp import Data, Hyperparameters, Posterior, evidence, fit_believed
+from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, evidence, fit_believed
 from tunewell.surrogates.kernels import Groups
 from tunewell.surrogates.parzen import Mixture
 from tunewell.surrogates.squeezing import Model, Squeezed, fit_squeeze
@@ -32,6 +32,11 @@ _FITTED = 250
 
 _FANTASIES = 16
 """How many sets of results are imagined for the pending jobs."""
+
+_LATER = {"oom": 1, "diverged": 2, "timeout": 2}
+"""When kinds of failures happen: who fails at one number has got past all smaller ones. What is not here says nothing
+of the others.
+"""
 
 _LIKE = 0.1
 """Costs that differ by less, as logarithms, are taken as equal."""
@@ -264,13 +269,28 @@ def _plain(readings: Readings, values: Array) -> Data:
     return Data(readings.z[:own], values, readings.columns, np.zeros(own), readings.counts[:own])
 
 
-def _successful(readings: Readings) -> list[Factor]:
-    """A model of whether a config fails, 1 or -1: the probability that it does not; nothing where nothing failed."""
-    if not len(readings.lost):
-        return []
-    labels = np.concatenate([-np.ones(len(readings.z)), np.ones(len(readings.lost))])
-    data = Data.of(np.vstack([readings.z, readings.lost]), labels, readings.columns)
-    return [Factor(_model(data), 0.0)]
+def _successful(readings: Readings) -> list[Pool]:
+    """The probability that a config does not fail; nothing where nothing failed."""
+    return successes(readings.z, readings.lost, readings.kinds, readings.columns)
+
+
+def successes(worked: Array, lost: Array, kinds: Sequence[str], columns: Columns) -> list[Pool]:
+    """For each kind of failure that happened, a model of whether a config fails so, 1 or -1: the probability that it
+    does not. Columns (n, p) of what worked and (m, p) of what was lost, of these `kinds` (m,).
+
+    Each kind has its own reasons and so its own model, in which all that got past it counts as a success: what
+    diverged had room in memory. A Gaussian process, which takes any shape, and a logistic regression, which knows what
+    lies beyond what was tried: memory is a product of entries, so that where it ends is a plane among their logarithms.
+    """
+    found = []
+    for kind in dict.fromkeys(kinds):
+        here = np.array([each == kind for each in kinds])
+        passed = np.array([kind in _LATER and _LATER[kind] < _LATER.get(each, 0) for each in kinds])
+        z = np.vstack([worked, lost[passed], lost[here]])
+        labels = np.concatenate([-np.ones(len(z) - here.sum()), np.ones(here.sum())])
+        process = Factor(_model(Data.of(z, labels, columns)), 0.0)
+        found.append(Pool((process, Line.of(z, labels < 0))))
+    return found
 
 
 def _thrifty(readings: Readings, spending: Spending | None) -> list[Thrift]:

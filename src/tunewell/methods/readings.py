@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tunewell.honest.divergence import censored
 from tunewell.methods.cube import Array, Cube, Flags
 from tunewell.methods.front import best_first, fits_boxes, mixed
 from tunewell.methods.history import History, Outcome, keeps_to
@@ -33,7 +34,7 @@ class Readings:
     largest number of steps of this study. The losses are warped to `values` (n, k), whose `variances` (n, k) are known
     or 0, each the mean of `counts` (n,) results; `slopes` (n, p) are the derivatives of the first goal's values, NaN
     where one is unknown. Those that keep to the constraints are `allowed` (n,), the own and trained ones of them that
-    can be best `eligible` (n,). `lost` (m, p) are the columns of what failed.
+    can be best `eligible` (n,). `lost` (m, p) are the columns of what failed, and `kinds` (m,) how.
     """
 
     cube: Cube
@@ -50,6 +51,7 @@ class Readings:
     allowed: Flags
     eligible: Flags
     lost: Array
+    kinds: Sequence[str]
 
     @property
     def columns(self) -> Columns:
@@ -68,7 +70,8 @@ class Readings:
         own = slice(self.own)
         kept = {name: getattr(self, name)[own] for name in _BY_OUTCOME}
         here = ~self.lost[:, self.lost.shape[1] - self.tasks :].any(1)
-        return replace(self, **kept, lost=self.lost[here])
+        kinds = [self.kinds[place] for place in np.flatnonzero(here).tolist()]
+        return replace(self, **kept, lost=self.lost[here], kinds=kinds)
 
     def best(self) -> Array:
         """The points (m, d) of the best outcomes, best first: eight, or the whole front; and eight of related tasks."""
@@ -124,6 +127,7 @@ class Reader:
             allowed,
             eligible,
             lost,
+            self._kinds(history),
         )
 
     def _lost(self, cube: Cube, history: History, origins: Sequence[str], stage: Array) -> Array:
@@ -135,12 +139,17 @@ class Reader:
         lost[:, lost.shape[1] - len(origins) :] = _tasks([origin for _, origin in own + others], origins)
         return lost
 
+    def _kinds(self, history: History) -> list[str]:
+        """How the rows of `lost` failed; of related tasks nobody knows."""
+        own = [history.kinds[key] for key in history.failed][-self.limit // 2 :]
+        return own + [""] * len(list(history.related_failed)[-_RELATED // 2 :])
+
     def _warped(self, outcomes: Sequence[Outcome], losses: Array) -> Array:
         """The losses (n, k) as values; those of each goal, origin and number of steps among themselves."""
         found = np.empty_like(losses)
         for rows in _alike(outcomes):
             for goal, column in enumerate(losses.T):
-                found[rows, goal] = WARPS[self.output](column[rows])
+                found[rows, goal] = WARPS[self.output](censored(column[rows]))
         return found
 
     def _steep(self, outcomes: Sequence[Outcome], losses: Array, values: Array) -> Array:
@@ -149,7 +158,7 @@ class Reader:
         if losses.shape[1] == 1 < len(outcomes[0].variances):
             return found
         for rows in _alike(outcomes):
-            found[rows] = steepness(self.output, losses[rows, 0], values[rows, 0])
+            found[rows] = steepness(self.output, censored(losses[rows, 0]), values[rows, 0])
         return found
 
 

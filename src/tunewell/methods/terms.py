@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from scipy.special import logsumexp
 
-from tunewell.methods.cube import Array
+from tunewell.methods.cube import Array, Flags
 from tunewell.surrogates.acquisition import log_below, log_expected_improvement, slope_of_log_below, slopes
 from tunewell.surrogates.gp import Posterior
 from tunewell.surrogates.squeezing import Model
@@ -74,6 +74,56 @@ class Factor:
         gap = (self.bound - float(mean[0])) / deviation
         rise = -(towards[0] + gap * bend / (2 * deviation)) / deviation
         return float(log_below(mean[0], np.array(deviation), self.bound)), slope_of_log_below(gap) * rise
+
+
+@dataclass(frozen=True)
+class Line:
+    """The probability of a logistic regression, σ(weights · z + bias)."""
+
+    weights: Array
+    bias: float
+
+    @classmethod
+    def of(cls, z: Array, held: Flags) -> Line:
+        """The one of columns (n, p) where something held (n,) or did not, with a normal prior of its weights: iterated
+        reweighted least squares, in which the smaller class counts as much as the larger one.
+        """
+        x = np.hstack([z - 0.5, np.ones((len(z), 1))])
+        counts = np.where(held, 0.5 / max(held.mean(), 1e-9), 0.5 / max(1 - held.mean(), 1e-9))
+        prior, found = np.diag([*[0.02] * z.shape[1], 1e-6]), np.zeros(x.shape[1])
+        for _ in range(25):
+            chance = 1 / (1 + np.exp(-np.clip(x @ found, -30, 30)))
+            bend = (x * (counts * chance * (1 - chance))[:, None]).T @ x + prior
+            step = np.linalg.solve(bend, x.T @ (counts * (held - chance)) - prior @ found)
+            found = found + step * min(1.0, 4.0 / max(float(np.linalg.norm(step)), 1e-12))
+        return cls(found[:-1], float(found[-1] - found[:-1].sum() / 2))
+
+    def at(self, z: Array) -> Array:
+        """Its logarithm at columns (m, p): (m,)."""
+        found: Array = -np.logaddexp(0.0, -(z @ self.weights + self.bias))
+        return found
+
+    def slope(self, z: Array) -> tuple[float, Array]:
+        """Its logarithm and the gradient (p,) at one point (p,)."""
+        log = float(self.at(z[None])[0])
+        return log, -np.expm1(log) * self.weights
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The geometric mean of probabilities: what two models of the same thing say together."""
+
+    terms: tuple[Term, ...]
+
+    def at(self, z: Array) -> Array:
+        """Its logarithm at columns (m, p): (m,)."""
+        found: Array = np.mean([term.at(z) for term in self.terms], axis=0)
+        return found
+
+    def slope(self, z: Array) -> tuple[float, Array]:
+        """Its logarithm and the gradient (p,) at one point (p,)."""
+        values, gradients = zip(*[term.slope(z) for term in self.terms], strict=True)
+        return float(np.mean(values)), np.mean(gradients, axis=0)
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,13 @@ class Level(msgspec.Struct):
         told.append((violation, loss))
         insort(self.ranked, (*_mean(told), row))
 
+    def drop(self, row: int) -> None:
+        """As if the row had told nothing."""
+        told = self.losses.pop(row, None)
+        if told:
+            del self.ranked[bisect_left(self.ranked, (*_mean(told), row))]
+            self.order.remove(row)
+
     def improvements(self, count: int) -> Array:
         """By how much each of the `count` best results improves on the one after them, as weights `(count,)` of mean
         about 1. Watanabe, section 3.2. All 1 where one of them violates a constraint.
@@ -264,6 +271,13 @@ class Known(msgspec.Struct):
         if row == len(self.rows) - 1:
             self.units[row] = self.space.encode(config)
         return row
+
+    def fail(self, row: int, until: int) -> None:
+        """The config of a row failed on its way to `until`: what it told before counts no more."""
+        self.failed.append(row)
+        for earlier, level in self.levels.items():
+            if earlier < until:
+                level.drop(row)
 
     def split(self, settings: TPE) -> tuple[list[int], list[int]]:
         """The rows of the good trials and of the bad ones, each in order of arrival."""
@@ -311,7 +325,7 @@ def _learn(known: Known, event: Event, study: Study) -> Known:
             return known
         loss = study.loss(event.job)
         if event.status == "failed" or (event.status == "done" and not math.isfinite(loss)):
-            known.failed.append(row)
+            known.fail(row, study.jobs[event.job].until)
             known.told += 1
         elif event.status == "done":
             level = known.levels.setdefault(study.jobs[event.job].until, Level())
