@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tunewell.methods.auto import Auto
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
+    from tunewell.methods.enough import Enough
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
     from tunewell.methods.pbt import PBT
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from tunewell.stores.address import open_store
     from tunewell.stores.memory import MemoryStore
     from tunewell.stores.sql import SqlStore
-    from tunewell.study import Act, Best, Goal, Job, Limits, Report, Result, Steps, Study, Trial
+    from tunewell.study import Act, Best, Goal, Importance, Job, Limits, Report, Result, Steps, Study, Trial
 
 __version__ = "0.1.0"
 
@@ -85,6 +86,7 @@ _HOMES = {
     "tunewell.methods.auto": "Auto",
     "tunewell.methods.bayes": "Bayes",
     "tunewell.methods.compose": "Take Then",
+    "tunewell.methods.enough": "Enough",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
@@ -99,7 +101,7 @@ _HOMES = {
     "tunewell.stores.address": "open_store",
     "tunewell.stores.memory": "MemoryStore",
     "tunewell.stores.sql": "SqlStore",
-    "tunewell.study": "Act Best Goal Job Limits Report Result Steps Study Trial",
+    "tunewell.study": "Act Best Goal Importance Job Limits Report Result Steps Study Trial",
     "tunewell.replay": "verify",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -114,6 +116,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Choice",
     "Conflict",
     "Constant",
+    "Enough",
     "FileError",
     "Float",
     "Goal",
@@ -121,6 +124,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Halton",
     "Halving",
     "Hyperband",
+    "Importance",
     "Inline",
     "Int",
     "Job",

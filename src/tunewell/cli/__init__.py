@@ -5,7 +5,7 @@
     objective.py   what a study runs: found, shown, confirmed, then loaded
     rehearsal.py   run --dry-run
     running.py     run, resume, demo
-    showing.py     show, best, verify, export, plot
+    showing.py     show, best, importance, report, verify, export, plot
     keeping.py     extend, enqueue, cancel, rename, delete, gc, upgrade
 
 At their head these files import click and little else; the rest is imported where it is used, so that every --help is
@@ -29,7 +29,7 @@ from tunewell.errors import TunewellError
 
 SECTIONS = {
     "running": ("Work", ("run", "resume", "demo")),
-    "showing": ("Look", ("show", "best", "verify", "export", "plot")),
+    "showing": ("Look", ("show", "best", "importance", "report", "verify", "export", "plot")),
     "keeping": ("Keep", ("extend", "add-from", "enqueue", "cancel", "rename", "delete", "gc", "upgrade")),
 }
 """The commands by the file that defines them, under the heading that --help shows."""
