@@ -2,11 +2,11 @@
 
 The promise is that of records and extreme values. A trial is better than all before it with a chance q: where the
 latest n brought k new bests it is taken for (k + 1/2) / (n + 1), the mean under Jeffreys' prior. Of random search that
-is too much, for its new bests become rare; other searches get better. By how much: excesses over a low threshold are exponential, with a
-scale s (J. Pickands: Statistical inference using extreme order statistics. Annals of Statistics 3, 1975, in the case
-without an end point). The expected gain of m trials is then the integral of 1 - (1 - q exp(-g / s))^m over g >= 0: s
-times the sum of (1 - (1 - q)^j) / j over j = 1, ..., m. Most losses have an end point, their optimum: then this promises
-too much rather than too little.
+is too much, for its new bests become rare; other searches get better. By how much: excesses over a low threshold are
+exponential, with a scale s (J. Pickands: Statistical inference using extreme order statistics. Annals of Statistics 3,
+1975, in the case without an end point). The expected gain of m trials is then the integral of 1 - (1 - q exp(-g / s))^m
+over g >= 0: s times the sum of (1 - (1 - q)^j) / j over j = 1, ..., m. Most losses have an end point, their optimum:
+then this promises too much rather than too little.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _TAIL = 5
 class Enough:
     """Ends `of` when its next trials promise too little: less than `gain`, or less than the noise.
 
-    The expected gain of the next `ahead` trials is the larger of two: what the latest half of the results promises, how
-    often it brought a new best and how far its best lie apart, which is how the search draws by now and not how random
-    search would; and what the last `ahead` trials have gained. `gain` is in the unit of the objective; left out, it is
-    `share` of the distance from the median of the first half of the results to the best. `noise` is the standard deviation of a
-    result; left out, what configs with several results at the last step tell, and 0 where there are none. Nothing is
-    decided before `least` configs have a result at the last step. The decision is final for this method:
-    `study.change(method=...)` goes on. `why` tells it in a sentence.
+    The expected gain of the next `ahead` trials is the larger of two: what the latest half of the results promises, by
+    how often it brought a new best and how far its best lie apart, which is how the search draws by now and not how
+    random search would; and what the last `ahead` trials have gained. `gain` is in the unit of the objective; left out,
+    it is `share` of the distance from the median of the first half of the results to the best. `noise` is the standard
+    deviation of a result; left out, what configs with several results at the last step tell, and 0 where there are
+    none. Nothing is decided before `least` configs have a result at the last step. The decision is final for this
+    method: `study.change(method=...)` goes on. `why` tells it in a sentence.
 
     Raises Unsupported for several objectives, or none. A search that is stuck and would get free much later is ended.
     Reference: Pickands, Annals of Statistics 1975.
