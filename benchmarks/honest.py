@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from benchmarks import honest_enough
+from benchmarks import honest_enough, honest_importance
 from benchmarks.figures import Row, figure
 
 
@@ -10,3 +10,9 @@ from benchmarks.figures import Row, figure
 def enough(quick: bool) -> Iterator[Row]:
     """See `benchmarks.honest_enough`."""
     yield from honest_enough.rows(quick)
+
+
+@figure("importance: intervals that hold the truth", target="")
+def importance(quick: bool) -> Iterator[Row]:
+    """See `benchmarks.honest_importance`."""
+    yield from honest_importance.rows(quick)
