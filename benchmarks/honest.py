@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import norm
 
 import tunewell as tw
+from benchmarks import honest_enough, honest_importance
 from benchmarks.figures import Row, figure
 from benchmarks.tasks import groups, task
 from tunewell.live import decide
@@ -278,3 +279,15 @@ def wasted(quick: bool) -> Iterator[Row]:
     from benchmarks.honest_stability import wasted_rows
 
     return wasted_rows(quick)
+
+
+@figure("Enough: budget saved and regret lost", target="")
+def enough(quick: bool) -> Iterator[Row]:
+    """See `benchmarks.honest_enough`."""
+    yield from honest_enough.rows(quick)
+
+
+@figure("importance: intervals that hold the truth", target="")
+def importance(quick: bool) -> Iterator[Row]:
+    """See `benchmarks.honest_importance`."""
+    yield from honest_importance.rows(quick)

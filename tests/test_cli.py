@@ -493,6 +493,17 @@ def test_best_hands_over_the_weights(done: Path, say: Any) -> None:
     assert list(done.glob("*again*")) == []
 
 
+def test_report_and_importance(done: Path, say: Any) -> None:
+    told = say("report").out
+    for words in ("What was searched", "The winner", "What was not established", "Not sealed"):
+        assert words in told
+    assert "What it cost" in say("report", "--json").json["sections"]
+    found = say("importance", "--json", code=1).json
+    assert "too few" in found["doubt"]
+    assert {one["share"] for one in found["entries"]} == {None}
+    assert "cannot tell" in say("importance", code=1).err
+
+
 def test_verify(done: Path, say: Any) -> None:
     assert say("verify").out == "all 6 decisions replay (0 added by hand)\n"
     assert say("verify", "--json").json == {

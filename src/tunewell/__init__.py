@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tunewell.methods.bayes import Bayes
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.confirm import Confirm
+    from tunewell.methods.enough import Enough
     from tunewell.methods.folds import CrossValidation
     from tunewell.methods.freezethaw import FreezeThaw
     from tunewell.methods.grid import Grid
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
     from tunewell.stores.address import open_store
     from tunewell.stores.memory import MemoryStore
     from tunewell.stores.sql import SqlStore
-    from tunewell.study import Act, Best, Goal, Job, Limits, Report, Result, Steps, Study, Trial
+    from tunewell.study import Act, Best, Goal, Importance, Job, Limits, Report, Result, Steps, Study, Trial
 
 __version__ = "0.1.0"
 
@@ -98,6 +99,7 @@ _HOMES = {
     "tunewell.methods.confirm": "Confirm",
     "tunewell.methods.freezethaw": "FreezeThaw",
     "tunewell.methods.folds": "CrossValidation",
+    "tunewell.methods.enough": "Enough",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
@@ -115,7 +117,7 @@ _HOMES = {
     "tunewell.stores.address": "open_store",
     "tunewell.stores.memory": "MemoryStore",
     "tunewell.stores.sql": "SqlStore",
-    "tunewell.study": "Act Best Goal Job Limits Report Result Steps Study Trial",
+    "tunewell.study": "Act Best Goal Importance Job Limits Report Result Steps Study Trial",
     "tunewell.replay": "verify",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -134,6 +136,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Conflict",
     "Constant",
     "CrossValidation",
+    "Enough",
     "FileError",
     "Float",
     "FreezeThaw",
@@ -142,6 +145,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Halton",
     "Halving",
     "Hyperband",
+    "Importance",
     "Inline",
     "Int",
     "Job",

@@ -345,6 +345,14 @@ class LiveStudy(Study):
         elif known != record:
             raise StudyError(f"the study {self.name!r} has sealed other data", hint="Give the new data a new study.")
 
+    def report(self) -> str:
+        """What a reviewer asks of the study, in sentences: cost, winner, default config, random search, test score,
+        importance, seeds and versions, and what was not established.
+        """
+        from tunewell.report.review import review
+
+        return str(review(self))
+
     def plot(self, path: str | Path) -> Path:
         """Write a self-contained HTML page: history, curves, parallel coordinates, slices. Needs plotly."""
         from tunewell.report.page import write_page

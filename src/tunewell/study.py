@@ -30,6 +30,7 @@ from tunewell.events import (
     Result,
     Steps,
 )
+from tunewell.importance import Importance, explained
 from tunewell.space import Config, Space
 from tunewell.trials import Best, Trial, best, canonical, incumbents, replicates, trials
 
@@ -42,6 +43,7 @@ __all__ = [
     "Event",
     "Failure",
     "Goal",
+    "Importance",
     "Job",
     "Limits",
     "Metrics",
@@ -107,7 +109,8 @@ class Study:
     """The append-only log of one search.
 
     For methods: `space`, `goals`, `steps`, `limits`, `jobs`, `results`, `pending()`, `loss(job)`, `part(label)`,
-    `root`, `fold(key, init, update)`. For people: `trials`, `best`, `curve(job)`. A method never changes a Study.
+    `root`, `fold(key, init, update)`. For people: `trials`, `best`, `importance()`,
+    `curve(job)`. A method never changes a Study.
     """
 
     def __init__(
@@ -418,6 +421,12 @@ class Study:
         result.
         """
         return best(self)
+
+    def importance(self) -> list[Importance]:
+        """What each entry contributes to the differences between the results, the most important first; no shares
+        where the results cannot tell.
+        """
+        return list(explained(self).entries)
 
 
 class Window(Study):

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.report.studies import SPACE, Watched, big, filled, opened, say_done
+from tunewell.importance import explained
 from tunewell.report import page as pages
 from tunewell.report.page import page, write_page
 from tunewell.space import Choice, Space
@@ -63,7 +64,7 @@ def test_the_page_says_what_was_found():
     for name in study.best.config:
         assert f'<th scope="row">{name}</th>' in text
     assert text.count("<tr>") >= 21
-    assert len(drawn(text)) == 3 + len(SPACE.paths) + 1
+    assert len(drawn(text)) == 3 + len(SPACE.paths) + 1 + (not explained(study).doubt)
 
 
 def test_the_page_holds_plotly_once_and_fetches_nothing():

@@ -5,7 +5,7 @@
     objective.py   what a study runs: found, shown, confirmed, then loaded
     rehearsal.py   run --dry-run
     running.py     run, resume, demo
-    showing.py     show, best, verify, export, plot
+    showing.py     show, best, importance, report, verify, export, plot
     comparing.py   compare
     keeping.py     extend, confirm, enqueue, cancel, rename, delete, gc, upgrade
 
@@ -30,7 +30,7 @@ from tunewell.errors import TunewellError
 
 SECTIONS = {
     "running": ("Work", ("run", "resume", "demo")),
-    "showing": ("Look", ("show", "best", "verify", "export", "plot")),
+    "showing": ("Look", ("show", "best", "importance", "report", "verify", "export", "plot")),
     "comparing": ("Compare", ("compare",)),
     "keeping": ("Keep", ("extend", "confirm", "add-from", "enqueue", "cancel", "rename", "delete", "gc", "upgrade")),
 }

@@ -158,6 +158,45 @@ def _hand_over(found: Best, folder: Path) -> None:
 @name_argument
 @store_option
 @words.as_json
+def importance(name: str | None, store: str, as_json: bool) -> int:
+    """Show what each entry contributes to the differences between results, with an interval.
+
+    Exit code 1 where the results cannot tell.
+    """
+    from tunewell.importance import explained
+    from tunewell.report import tables
+
+    with opened(store, name) as study:
+        found = explained(study)
+    if as_json:
+        words.print_json({"study": study.name, **_fields(found)})
+    elif found.doubt:
+        words.note(f"cannot tell: {found.doubt}")
+    else:
+        tables.show(tables.importance_table(found))
+    return 1 if found.doubt else 0
+
+
+@click.command()
+@name_argument
+@store_option
+@words.as_json
+def report(name: str | None, store: str, as_json: bool) -> None:
+    """Tell in words what a reviewer asks: cost, winner, default config, random search, what is not established."""
+    from tunewell.report.review import review
+
+    with opened(store, name) as study:
+        told = review(study)
+    if as_json:
+        words.print_json({"study": study.name, "sections": {one.title: one.sentences for one in told.sections}})
+    else:
+        words.say(str(told))
+
+
+@click.command()
+@name_argument
+@store_option
+@words.as_json
 def verify(name: str | None, store: str, as_json: bool) -> int:
     """Make every decision of a study again, from what it had seen, and compare.
 

@@ -6,6 +6,7 @@
     grid.py          Grid
     narrowing.py     which part of a space the evidence leaves
     compose.py       Take, Then; and what methods share that go on with what another one begins
+    enough.py        Enough: ends a method when more trials promise too little
     rungs.py         the rungs of successive halving: steps, tables, who stands where
     halving.py       Halving: successive halving, ASHA, Hyperband
     folds.py         CrossValidation: fold by fold, as long as a config may still win

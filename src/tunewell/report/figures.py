@@ -1,4 +1,5 @@
-"""plotly figures of a study: its history, learning curves, parallel coordinates, slices, timeline.
+"""plotly figures of a study: its history, learning curves, parallel coordinates, slices, importance,
+timeline.
 
 Each takes a Study and returns a `plotly.graph_objects.Figure`. With several objectives the figures show the first. Big
 studies are thinned, and the subtitle says so. Needs plotly: `pip install "tunewell[plot]"`.
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from tunewell.errors import MissingExtra
+from tunewell.importance import Explained, Importance, explained
 from tunewell.report import text
 from tunewell.report.axes import Axis, axes, escaped, is_log, places, value_axis
 from tunewell.study import Goal, Job, Result, Study, Trial
@@ -144,6 +146,58 @@ def timeline(study: Study) -> Any:
         "height": 140 + 22 * min(max(lanes) + 1, 30),
     }
     return framed(title, _note(len(kept), len(scene.study.results), "the latest", "jobs"), traces, layout)
+
+
+def importance(study: Study) -> Any:
+    """A bar for the share of each entry in the differences between the results, with its interval."""
+    return importance_of(explained(study))
+
+
+def importance_of(found: Explained, limit: int = 20) -> Any:
+    """`importance` of what was computed already; of at most `limit` entries."""
+    title = "Importance of each entry"
+    if found.doubt:
+        return empty(title, f"Cannot tell: {escaped(found.doubt)}.")
+    shown = [one for one in found.entries[:limit] if one.share is not None and one.interval is not None][::-1]
+    middles = [100 * (one.share or 0.0) for one in shown]
+    ends = [(100 * low, 100 * high) for low, high in (one.interval or (0.0, 1.0) for one in shown)]
+    trace = {
+        "type": "bar",
+        "orientation": "h",
+        "x": middles,
+        "y": list(range(len(shown))),
+        "marker": {"color": GOOD, "opacity": 0.75},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [high - x for (_, high), x in zip(ends, middles, strict=True)],
+            "arrayminus": [x - low for (low, _), x in zip(ends, middles, strict=True)],
+            "color": BAD,
+            "thickness": 2,
+            "width": 5,
+        },
+        "hovertext": [_explained(one) for one in shown],
+        "hoverinfo": "text",
+    }
+    labels = [escaped(text.shortened(one.entry, 40)) for one in shown]
+    layout = {
+        "xaxis": {"title": "share of the variance over the space, with interactions, in %", "range": [0, 104]},
+        "yaxis": {"tickvals": list(range(len(shown))), "ticktext": labels},
+        "showlegend": False,
+        "height": 110 + 26 * len(shown),
+    }
+    note = "Lines hold about nine tenths of what a bar may be. What entries do together counts for each of them."
+    return figure(title, note + _shown(len(shown), len(found.entries)), [trace], layout)
+
+
+def _shown(shown: int, total: int) -> str:
+    return f" The first {shown} of {total} entries." if shown < total else ""
+
+
+def _explained(one: Importance) -> str:
+    low, high = one.interval or (math.nan, math.nan)
+    share = f"{one.share:.0%} ({low:.0%} to {high:.0%}), {one.alone:.0%} without interactions"
+    return f"<b>{escaped(one.entry)}</b><br>{share}"
 
 
 # --- what the figures of one study share ------------------------------------------------------------------------------

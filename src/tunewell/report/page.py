@@ -17,6 +17,7 @@ from tunewell import budget
 from tunewell.report import figures, lineage, rungs, text
 from tunewell.report.axes import axes
 from tunewell.report.figures import Scene
+from tunewell.report.review import Review, Section, review
 from tunewell.report.sealed import sentences
 from tunewell.report.whole import whole
 from tunewell.study import Best, Limits, Study, Trial
@@ -39,8 +40,10 @@ def write_page(study: Study, path: str | Path) -> Path:
 def page(study: Study) -> str:
     """The whole page as text."""
     scene = Scene.of(study)
-    parts = _parts(scene)
-    body = "\n".join([_header(study, scene), _best(study), *_sections(parts), _trials(scene), _footer(study)])
+    told = review(study)
+    parts = [Part.of([figures.importance_of(told.explained)]), *_parts(scene)]
+    head = [_header(study, scene), _best(study), _review(told)]
+    body = "\n".join([*head, *_sections(parts), _trials(scene), _footer(study)])
     return _document(study.name, body, [figure for part in parts for figure in part.figures if _is_drawn(figure)])
 
 
@@ -182,6 +185,20 @@ def _how(best: Best) -> str:
     low, high = (text.number(end, 5) for end in best.interval)
     times = f", the mean of {best.seeds} seeds" if best.seeds > 1 else ""
     return f"90 % interval {low} to {high}: an estimate with the luck of the winner taken out. {measured}{times}."
+
+
+# --- the review -------------------------------------------------------------------------------------------------------
+
+
+def _review(told: Review) -> str:
+    """What a reviewer asks, in words; what was not established stands last."""
+    inner = "".join(_answer(section) for section in told.sections)
+    return _section("In words", "", _tag("div", inner, class_="review"))
+
+
+def _answer(section: Section) -> str:
+    lines = "".join(_tag("li", _escape(sentence)) for sentence in section.sentences)
+    return _tag("div", _tag("h3", _escape(section.title)) + _tag("ul", lines)) if lines else ""
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from tunewell import budget
 from tunewell.errors import MissingExtra, StudyError
 from tunewell.honest.vault import readings_of
+from tunewell.importance import Explained, Importance
 from tunewell.report import text
 from tunewell.report.whole import whole
 from tunewell.study import Curve, Job, Study, Trial
@@ -144,6 +145,21 @@ def studies_table(studies: Iterable[Study]) -> Any:
         cells = [row["name"], row["goal"], row["method"], f"{row['trials']:,}", row["failed"] or "", best]
         table.add_row(*_cells(*cells, text.duration(row["seconds"])))
     return table
+
+
+def importance_table(found: Explained) -> Any:
+    """A rich table with a line for each entry."""
+    table = _table(["entry", "share", "90 % interval", "alone"], ["share", "90 % interval", "alone"])
+    for one in found.entries:
+        table.add_row(*_cells(one.entry, *_percents(one)))
+    return table
+
+
+def _percents(one: Importance) -> list[str]:
+    if one.share is None or one.alone is None or one.interval is None:
+        return [text.DASH] * 3
+    low, high = one.interval
+    return [f"{one.share:.0%}", f"{low:.0%} to {high:.0%}", f"{one.alone:.0%}"]
 
 
 def trials_table(study: Study, limit: int | None = None, width: int | None = None) -> Any:
