@@ -183,9 +183,20 @@ def _paired(study: Study, groups: Sequence[Sequence[tuple[int, float]]]) -> tupl
     """
     from tunewell.honest.pairing import paired
 
-    if "CrossValidation" not in str(study.settings.method):
+    if not _is_folded(study):
         return [[loss for _, loss in group] for group in groups], 0.0
     return paired([[(study.jobs[job].seed, loss) for job, loss in group] for group in groups])
+
+
+def _is_folded(study: Study) -> bool:
+    """Whether replicates are folds, by the method in force."""
+    return "CrossValidation" in str(study.settings.method)
+
+
+def _whole(study: Study, found: Standing) -> list[int]:
+    """The places of the configs that can be the best: of those measured by folds, the ones that had most of them."""
+    most = max(map(len, found.jobs))
+    return [i for i, group in enumerate(found.jobs) if len(group) == most or not _is_folded(study)]
 
 
 _ENOUGH = 4
@@ -219,7 +230,7 @@ def best(study: Study) -> Best | None:
     if found is None:
         return None
     estimates = found.estimates()
-    winner = min(range(len(estimates)), key=lambda i: (estimates[i], i))
+    winner = min(_whole(study, found), key=lambda i: (estimates[i], i))
     group, interval = found.jobs[winner], None
     value = sum(study.loss(job) for job in group) / len(group)
     if found.belief is not None:

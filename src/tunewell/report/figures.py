@@ -187,7 +187,7 @@ def importance_of(found: Explained, limit: int = 20) -> Any:
         "height": 110 + 26 * len(shown),
     }
     note = "Lines hold about nine tenths of what a bar may be. What entries do together counts for each of them."
-    return figure(title, note + _shown(len(shown), len(found.entries)), [trace], layout)
+    return framed(title, note + _shown(len(shown), len(found.entries)), [trace], layout)
 
 
 def _shown(shown: int, total: int) -> str:
