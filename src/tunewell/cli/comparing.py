@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-import msgspec
 
 from tunewell.cli import words
 from tunewell.cli.opening import opened, store_option
@@ -24,7 +23,9 @@ def compare(first: str, second: str, store: str, as_json: bool) -> int:
 
     found = compared(_losses(store, first), _losses(store, second))
     if as_json:
-        words.print_json(msgspec.to_builtins(found))
+        from msgspec import to_builtins  # here, because `tunewell --help` is quick without it
+
+        words.print_json(to_builtins(found))
     else:
         words.say(f"{first} against {second}: {found}")
     return 1 if found.verdict == "undecided" else 0

@@ -173,7 +173,8 @@ def _check(target: Target, spec: StudyFile) -> None:
     """What file and command line say only together: a budget, and placeholders of the space."""
     from tunewell.study import Limits
 
-    if spec.limits == Limits() and spec.method in (None, "Auto", {"method": "Auto"}):
+    method = spec.method["method"] if isinstance(spec.method, dict) else spec.method or "Auto"
+    if spec.limits == Limits() and method == "Auto":
         raise StudyError("the study has no budget", hint="Write trials = 50 under [limits], or pass --trials 50")
     if target.command:
         from tunewell.studyfile import check_command
