@@ -166,9 +166,9 @@ def _standing(study: Study, groups: Sequence[Sequence[tuple[int, float]]]) -> St
     if measured.is_exact:
         return Standing(jobs, measured, None, "none")
     known = _errors(study, jobs)
-    if known is not None and measured.freedom < _ENOUGH:
+    if known is not None:
         measured = Measured(losses, known, taken=taken)
-        return Standing(jobs, measured, Belief(measured), "std")
+        return Standing(jobs, measured, Belief(measured), "std" if measured.freedom < _ENOUGH else "seeds")
     if measured.freedom:
         return Standing(jobs, measured, Belief(measured), "seeds")
     jitter = _jitter(study, jobs, losses)
@@ -200,7 +200,7 @@ def _whole(study: Study, found: Standing) -> list[int]:
 
 
 _ENOUGH = 4
-"""From so many repetitions on, these tell the noise better than the standard errors that results carry."""
+"""From so many repetitions on, these are named as what tells the noise, and not the errors that results carry."""
 
 
 def _errors(study: Study, jobs: Sequence[Sequence[int]]) -> list[float] | None:
@@ -271,8 +271,12 @@ def _taking_over(study: Study, groups: Mapping[str, list[tuple[int, float]]], he
         return rival
     estimates = found.estimates()
     rival = min(names, key=lambda name: estimates[names.index(name)])
-    is_better = rival != held and found.belief.better(names.index(rival), names.index(held)) >= _SURE
-    return rival if is_better else None
+    if rival == held:
+        return None
+    new, old = names.index(rival), names.index(held)
+    again = [loss for _, loss in groups[rival][1:]]
+    surely = max(found.belief.better(new, old), found.belief.better_by(again, new, old))
+    return rival if surely >= _SURE else None
 
 
 def replicates(study: Study, trial: int | None = None) -> dict[int, float]:

@@ -86,3 +86,19 @@ def test_repetitions_that_agree_are_exact():
 def test_an_interval_is_never_empty_where_there_is_noise(groups):
     low, high = Belief(Measured(groups), 0.5).interval(0)
     assert low < groups[0][0] < high
+
+
+def test_known_errors_are_believed_until_repetitions_say_otherwise():
+    rng = np.random.default_rng(1)
+    for factor, low, high in ((1.0, 0.85, 1.15), (3.0, 2.3, 3.7)):
+        groups = [list(rng.normal(0, factor, 4)) for _ in range(15)]
+        found = Belief(Measured(groups, np.full(15, 0.5)))
+        assert low <= found.noise <= high
+
+
+def test_results_after_the_first_count_without_shrinkage():
+    rng = np.random.default_rng(2)
+    groups = [[value] for value in rng.normal(0, 1, 100)] + [list(rng.normal(-1, 1, 12))]
+    found = Belief(Measured(groups, [1.0] * 100 + [1 / np.sqrt(12)]))
+    assert found.better_by(groups[100][1:], 100, 0) > found.better(100, 0)
+    assert found.better_by([], 100, 0) == 0.0

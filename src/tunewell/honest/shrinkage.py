@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 _SHARE, _MOST = 0.25, 200
 """The share of the configs whose values shape the prior, and the most of them."""
 
+_TRUST = 0.15
+"""The scale of the Cauchy prior of the logarithm of the factor by which known errors are wrong."""
+
 _CENTRES, _SPREADS, _NOISES = 15, 18, 9
 """Points of the grid."""
 
@@ -70,6 +73,13 @@ class Measured:
         return max(0.0, float((self.counts - 1).sum()) - self._taken)
 
     @property
+    def scatter(self) -> float:
+        """The sum of squared deviations from the means, in units of the known squared errors where there are any."""
+        if self.errors is None:
+            return float(self.scatters.sum())
+        return float((self.scatters / (self.counts * self.errors**2)).sum())
+
+    @property
     def is_exact(self) -> bool:
         """Whether a repetition gave the same number each time."""
         largest = float(np.abs(self.means[self.counts > 1]).max(initial=0.0))
@@ -80,7 +90,8 @@ class Belief:
     """What the results say of the true loss of each config: normal posteriors (g, n) over g points of the grid.
 
     `noise` is the standard deviation of one result where it is known; left out, repetitions tell it, and at least one
-    is needed.
+    is needed. Standard errors that the results carry are believed up to a factor, about 1, that repetitions tell; then
+    `noise` is that factor.
     """
 
     def __init__(self, measured: Measured, noise: float | None = None) -> None:
@@ -121,6 +132,17 @@ class Belief:
         z = (mean_of_other - mean) / np.sqrt(variance + variance_of_other)
         return float(self.weights @ ndtr(z[:, 0]))
 
+    def better_by(self, again: Sequence[float], config: int, other: int) -> float:
+        """The probability that the true loss of `config` is below that of `other`, by the results of `config` after
+        its first one alone, as they are: luck may have chosen the first, and has no part in those that follow.
+        """
+        if not again:
+            return 0.0
+        count = self.measured.counts[config]
+        (mean, variance), errors = self._of(other), _variances(self.measured, self._noises, np.array([config]))
+        z = (mean - np.mean(again)) / np.sqrt(variance + errors * count / len(again))
+        return float(self.weights @ ndtr(z[:, 0]))
+
 
 def _variances(measured: Measured, noises: Array, index: NDArray[np.intp]) -> Array:
     """The squared standard errors of some means, (g, k)."""
@@ -149,7 +171,7 @@ def _grid(measured: Measured, noise: float | None) -> tuple[Array, Array, Array,
 
 def _noise_axis(measured: Measured, noise: float | None) -> Array:
     if measured.errors is not None:
-        return np.ones(1)  # the errors are what they are
+        return np.geomspace(0.25, 4, 2 * _NOISES - 1) if measured.freedom else np.ones(1)  # as a factor of the errors
     if noise is not None:
         return np.array([noise])
     pooled = float(np.sqrt(measured.scatters.sum() / measured.freedom))
@@ -167,7 +189,8 @@ def _log_likelihood(measured: Measured, centre: Array, spread: Array, noise: Arr
     full, bad = np.flatnonzero((measured.means <= cut) | ~once), np.flatnonzero(once & (measured.means > cut))
     variance = spread[:, None] ** 2 + _variances(measured, noise, full)
     log: Array = -0.5 * ((measured.means[full] - centre[:, None]) ** 2 / variance + np.log(variance)).sum(1)
-    if measured.errors is None:
-        log -= measured.freedom * np.log(noise) + measured.scatters.sum() / (2 * noise**2)
+    log -= measured.freedom * np.log(noise) + measured.scatter / (2 * noise**2)
+    if measured.errors is not None:
+        log -= np.log1p((np.log(noise) / _TRUST) ** 2)  # heavy tails: repetitions that say otherwise win
     error = noise if measured.errors is None or not len(bad) else noise * float(np.median(measured.errors[bad]))
     return np.asarray(log + len(bad) * log_ndtr((centre - cut) / np.hypot(spread, error)))
