@@ -11,7 +11,7 @@ import math
 from array import array
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -32,7 +32,10 @@ from tunewell.events import (
 )
 from tunewell.importance import Importance, explained
 from tunewell.space import Config, Space
-from tunewell.trials import Best, Trial, best, canonical, incumbents, replicates, trials
+from tunewell.trials import Best, Trial, against_default, best, canonical, incumbents, replicates, trials
+
+if TYPE_CHECKING:
+    from tunewell.honest.compare import Comparison
 
 __all__ = [
     "FOREIGN",
@@ -414,6 +417,14 @@ class Study:
         Compare two of them by `tunewell.compare`. Raises StudyError where there is no such trial.
         """
         return replicates(self, trial)
+
+    def against_default(self) -> Comparison | None:
+        """Whether the best config beats the default of the space, on the seeds that both had; None with fewer than two.
+
+        The seed on which the best one was found is left out: its luck there is why it was chosen. `Confirm`, and so
+        `Auto`, measures the default where the space has one.
+        """
+        return against_default(self)
 
     @property
     def best(self) -> Best | None:

@@ -14,6 +14,7 @@ from tunewell.events import Act, Event, Failure, Job, Metrics, Result, Steps
 from tunewell.space import Config
 
 if TYPE_CHECKING:
+    from tunewell.honest.compare import Comparison
     from tunewell.honest.shrinkage import Belief, Measured
     from tunewell.study import Study
 
@@ -288,6 +289,23 @@ def replicates(study: Study, trial: int | None = None) -> dict[int, float]:
         raise StudyError(what, hint="study.trials shows those that there are.")
     group = finals(study).groups.get(canonical(study.jobs[number].config), [])
     return {study.jobs[job].seed: loss for job, loss in group}
+
+
+def against_default(study: Study) -> Comparison | None:
+    """The best config against the default one, on the seeds that both had; None where there are fewer than two.
+
+    Left out is the seed of the result that made it a candidate, on which it was lucky.
+    """
+    from tunewell.honest.compare import compare
+
+    found = best(study)
+    default = finals(study).groups.get(canonical(study.space.default()), [])
+    if found is None or canonical(found.config) == canonical(study.space.default()):
+        return None
+    first = study.jobs[found.trial].seed
+    again = {seed: loss for seed, loss in replicates(study, found.trial).items() if seed != first}
+    others = {study.jobs[job].seed: loss for job, loss in default}
+    return compare(again, others) if len(again.keys() & others.keys()) >= 2 else None
 
 
 def winners(study: Study) -> list[Best]:

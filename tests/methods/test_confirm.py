@@ -115,3 +115,16 @@ def test_several_objectives_are_refused():
 def test_bad_settings_are_refused(bad):
     with pytest.raises(StudyError, match="Confirm"):
         tw.Confirm(tw.Random(), **bad)
+
+
+def test_a_default_is_measured_until_it_is_known_whether_the_best_beats_it():
+    space = {"x": tw.Float(0, 1, default=0.9), "y": tw.Float(0, 1)}
+    study = tune(tw.Confirm(tw.Random(), share=0.4), noise=0.05, space=space)
+    found = study.against_default()
+    assert found is not None
+    assert found.verdict == "better"
+    assert all(seed > 0 for seed in study.replicates(default_trial(study)))
+
+
+def default_trial(study: tw.LiveStudy) -> int:
+    return next(trial.id for trial in study.trials if trial.config == study.space.default())

@@ -139,5 +139,5 @@ def test_several_seeds_make_the_interval_that_is_told():
             study.say(job, BEGAN)
             study.say(Result(job.id, "done", {"loss": base + 0.1 * float(rng.normal())}, step=1), BEGAN)
     text = said(study, "The winner")
-    assert "95 % interval" in text
+    assert "90 % interval" in text
     assert "several seeds" in text

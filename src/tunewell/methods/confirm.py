@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import ClassVar
 
 import msgspec
@@ -38,8 +39,8 @@ class Confirm:
 
     A trial among the `finalists` best by estimate runs again with the next seed, from step 0 to the last step: the one
     for which that promises most. All configs share the seeds (1, 2, ...), so that differences are paired. The space's
-    default config is measured too, half as often as the leader, where it is more than the middle of each scale: then
-    the study can say whether the tuning helped.
+    default config is measured too, half as often as the leader, where it is more than the middle of each scale, and as
+    often once the choice is clear: then the study can say whether the tuning helped (`study.against_default`).
 
     The budget is that of `study.limits`, whichever is used up most; a replicate counts as a trial here. Where there is
     none, `of` has to end by itself, and share / (1 - share) as many replicates follow. Where the first replicates give
@@ -129,7 +130,7 @@ class Confirm:
             choice = _most_worth(found, candidates, pending, self._left(study)) if repeated >= 1 else None
         else:
             choice = int((repeated + pending.sum()) % len(candidates))
-        return None if choice is None else _next_seed(root, configs[choice], seeds)
+        return _beside_default(root, configs[0], seeds) if choice is None else _next_seed(root, configs[choice], seeds)
 
     def _candidates(self, found: Standing) -> list[int]:
         """The places of the finalists, the best by estimate first."""
@@ -152,8 +153,9 @@ def _most_worth(found: Standing, candidates: list[int], pending: np.ndarray, lef
     if doubt <= _IN_DOUBT and len(found.jobs[candidates[0]]) > 1:
         return None
     means, deviations = (column[candidates] for column in belief.moments())
-    noise = belief.noise if found.measured.errors is None else float(np.median(found.measured.errors))
-    return int(worth(means, deviations, pending, noise, left).argmax())
+    measured = found.measured
+    one = 1.0 if measured.errors is None else float(np.median(measured.errors * np.sqrt(measured.counts)))
+    return int(worth(means, deviations, pending, belief.noise * one, left).argmax())
 
 
 # --- seeds ------------------------------------------------------------------------------------------------------------
@@ -167,9 +169,11 @@ def _see_seed(seeds: dict[str, list[int]], event: Event, study: Study) -> dict[s
 
 
 def _next_seed(study: Study, config: Config, seeds: Mapping[str, list[int]]) -> Job:
-    """The config from step 0 to the last, with the first seed that it has not had: the same for all configs."""
-    taken = set(seeds.get(canonical(config), ()))
-    fresh = next(seed for seed in range(len(taken) + 1) if seed not in taken)
+    """The config from step 0 to the last, with the first seed from 1 on that it has not had: the same for all configs.
+
+    Searches take seed 0, and luck with it is what made a finalist.
+    """
+    fresh = next(seed for seed in count(1) if seed not in seeds.get(canonical(config), ()))
     return Job(config, study.steps.maximum, seed=fresh)
 
 
@@ -182,9 +186,24 @@ def _default_due(study: Study, leader: Config, seeds: Mapping[str, list[int]]) -
     if not _has_default(study):
         return None
     default = study.space.default()
-    count = len(seeds.get(canonical(default), ()))
-    is_due = count < max(1, len(seeds[canonical(leader)]) // 2) and study.space.satisfies(default) is None
+    measured = len(seeds.get(canonical(default), ()))
+    is_due = measured < max(1, len(seeds[canonical(leader)]) // 2) and study.space.satisfies(default) is None
     return default if is_due else None
+
+
+def _beside_default(study: Study, leader: Config, seeds: Mapping[str, list[int]]) -> Job | None:
+    """The default config or the leader, whichever has fewer fresh seeds, until one of them is known to be better."""
+    default = study.space.default()
+    if not _has_default(study) or default == leader or study.space.satisfies(default) is not None:
+        return None
+    found = study.against_default()
+    if found is not None and (found.verdict != "undecided" or found.needed is None):
+        return None
+    return _next_seed(study, min(default, leader, key=lambda one: len(_fresh(one, seeds))), seeds)
+
+
+def _fresh(config: Config, seeds: Mapping[str, list[int]]) -> list[int]:
+    return [seed for seed in seeds.get(canonical(config), ()) if seed > 0]
 
 
 def _has_default(study: Study) -> bool:

@@ -100,6 +100,14 @@ def _cost(study: Study) -> Iterator[str]:
 # --- what came out ----------------------------------------------------------------------------------------------------
 
 
+_TELLS = {
+    "seeds": "several seeds of a config",
+    "std": "the standard errors that results carry",
+    "curve": "the jitter of learning curves; seeds may differ more",
+    "none": "repetitions, which gave the same number each time",
+}
+
+
 def _winner(study: Study, best: Best | None) -> Iterator[str]:
     if best is None:
         yield "None: no trial reached the last step and kept every constraint."
@@ -111,11 +119,9 @@ def _winner(study: Study, best: Best | None) -> Iterator[str]:
     else:
         low, high = (text.number(end, 5) for end in best.interval)
         luck = text.number(max(_loss(study, best.estimate) - _loss(study, best.value), 0.0), 2)
-        is_seeds = best.noise == "seeds"
-        how = "several seeds of a config" if is_seeds else "the jitter of learning curves; seeds may differ more"
-        yield f"{metric} = {text.number(best.estimate, 5)} (95 % interval {low} to {high}), its luck taken out."
+        yield f"{metric} = {text.number(best.estimate, 5)} (90 % interval {low} to {high}), its luck taken out."
         yield f"Raw: {measured} over {text.count(best.seeds, 'seeds')}; {luck} of it is the expected luck of a winner."
-        yield f"The noise is told by {how}."
+        yield f"The noise is told by {_TELLS[best.noise]}."
     raw = _luckiest(study)
     if raw is not None and raw[0] != best.trial:
         yield f"The best single result, {text.number(raw[1], 5)} of trial {raw[0]}, is not the winner's."
@@ -152,6 +158,8 @@ def _default(study: Study, best: Best | None) -> Iterator[str]:
     yield f"The default config reached {text.number(mean, 5)} {over}: {text.config(study.space.default())}."
     if canonical(best.config) == key:
         yield "It is the winner: the search found nothing better."
+    elif (paired := study.against_default()) is not None:
+        yield f"The winner against it, on fresh seeds that both had: {paired}."
     elif best.interval is None:
         yield f"The winner is measured {_by(gain)}; with unknown noise that is no proof that it is."
     else:
