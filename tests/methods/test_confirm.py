@@ -119,7 +119,7 @@ def test_bad_settings_are_refused(bad):
 
 def test_a_default_is_measured_until_it_is_known_whether_the_best_beats_it():
     space = {"x": tw.Float(0, 1, default=0.9), "y": tw.Float(0, 1)}
-    study = tune(tw.Confirm(tw.Random(), share=0.4), noise=0.05, space=space)
+    study = tune(tw.Confirm(tw.Random(), share=0.4), noise=0.05, space=space, limits=tw.Limits(trials=80))
     found = study.against_default()
     assert found is not None
     assert found.verdict == "better"
