@@ -29,6 +29,9 @@ _SEARCH, _REPEAT = 0, 1
 _PROBES = 4
 """So many fresh seeds tell how noisy the metric is, before anything is concluded from it."""
 
+_PAIRS = 6
+"""The default config has as many fresh seeds as the leader up to so many, and half as many beyond."""
+
 _IN_DOUBT = 0.05
 """Beyond this probability that some other finalist is better, the choice is in doubt."""
 
@@ -39,8 +42,8 @@ class Confirm:
 
     A trial among the `finalists` best by estimate runs again with the next seed, from step 0 to the last step: the one
     for which that promises most. All configs share the seeds (1, 2, ...), so that differences are paired. The space's
-    default config is measured too, half as often as the leader, where it is more than the middle of each scale, and as
-    often once the choice is clear: then the study can say whether the tuning helped (`study.against_default`).
+    default config is measured beside the leader where it is more than the middle of each scale: then the study can say
+    whether the tuning helped (`study.against_default`).
 
     The budget is that of `study.limits`, whichever is used up most; a replicate counts as a trial here. Where there is
     none, `of` has to end by itself, and share / (1 - share) as many replicates follow. Where the first replicates give
@@ -182,12 +185,13 @@ def _running(study: Study, config: Config) -> int:
 
 
 def _default_due(study: Study, leader: Config, seeds: Mapping[str, list[int]]) -> Config | None:
-    """The default config, where the user gave one and it was measured less than half as often as the leader."""
+    """The default config, where the user gave one and it was measured too seldom beside the leader."""
     if not _has_default(study):
         return None
     default = study.space.default()
     measured = len(seeds.get(canonical(default), ()))
-    is_due = measured < max(1, len(seeds[canonical(leader)]) // 2) and study.space.satisfies(default) is None
+    others = len(_fresh(leader, seeds))
+    is_due = measured < max(1, min(others, _PAIRS), others // 2) and study.space.satisfies(default) is None
     return default if is_due else None
 
 
