@@ -111,19 +111,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Pool:
-    """The geometric mean of probabilities: what two models of the same thing say together."""
+    """The geometric mean of probabilities: what two models of the same thing say together; to some `power`."""
 
     terms: tuple[Term, ...]
+    power: float = 1.0
 
     def at(self, z: Array) -> Array:
         """Its logarithm at columns (m, p): (m,)."""
-        found: Array = np.mean([term.at(z) for term in self.terms], axis=0)
+        found: Array = self.power * np.mean([term.at(z) for term in self.terms], axis=0)
         return found
 
     def slope(self, z: Array) -> tuple[float, Array]:
         """Its logarithm and the gradient (p,) at one point (p,)."""
         values, gradients = zip(*[term.slope(z) for term in self.terms], strict=True)
-        return float(np.mean(values)), np.mean(gradients, axis=0)
+        return self.power * float(np.mean(values)), self.power * np.mean(gradients, axis=0)
 
 
 @dataclass(frozen=True)
