@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.confirm import Confirm
     from tunewell.methods.enough import Enough
+    from tunewell.methods.evolution import Evolution
     from tunewell.methods.folds import CrossValidation
     from tunewell.methods.freezethaw import FreezeThaw
     from tunewell.methods.grid import Grid
@@ -100,6 +101,7 @@ _HOMES = {
     "tunewell.methods.freezethaw": "FreezeThaw",
     "tunewell.methods.folds": "CrossValidation",
     "tunewell.methods.enough": "Enough",
+    "tunewell.methods.evolution": "Evolution",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
@@ -137,6 +139,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Constant",
     "CrossValidation",
     "Enough",
+    "Evolution",
     "FileError",
     "Float",
     "FreezeThaw",
