@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tunewell.methods.auto import Auto
     from tunewell.methods.avoid import Avoid
     from tunewell.methods.bayes import Bayes
+    from tunewell.methods.cmaes import CMAES
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.confirm import Confirm
     from tunewell.methods.enough import Enough
@@ -96,6 +97,7 @@ _HOMES = {
     "tunewell.methods.auto": "Auto",
     "tunewell.methods.avoid": "Avoid",
     "tunewell.methods.bayes": "Bayes",
+    "tunewell.methods.cmaes": "CMAES",
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.confirm": "Confirm",
     "tunewell.methods.freezethaw": "FreezeThaw",
@@ -131,6 +133,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Avoid",
     "Bayes",
     "Best",
+    "CMAES",
     "CheckpointError",
     "Choice",
     "Comparison",

@@ -61,8 +61,8 @@ class CMAES:
     Where it has converged it begins again, at a random config: with twice the population ("ipop"), or by turns with
     that and with smaller populations and steps ("bipop"). With restarts="none" it ends there.
 
-    `learning="adapted"` lowers the learning rates where the ranks are noisy or the landscape is rugged. With
-    `separable` the covariance is a diagonal; left out, above 100 numbers.
+    `learning="adapted"` lowers the learning rates where the ranks are noisy or the landscape is rugged; it takes
+    thousands of evaluations to pay. With `separable` the covariance is a diagonal; left out, above 100 numbers.
 
     Nobody waits: a generation is complete when as many results have come, of whichever jobs. A late one of the
     generations before is taken in, no farther from the mean than one of its own would be; one from before a restart is
@@ -167,6 +167,17 @@ class Layout:
         axis = self.space.axes[self.numbers[index]]
         low, high = axis.cell(axis.at(min(max(mean, 0.0), 1.0)))
         return (low if low > _EPSILON else None), (high if high < 1 - _EPSILON else None)
+
+    def start(self, config: Config) -> Array:
+        """Where the mean begins: at a config, but in the middle of the cube where its cell reaches there, so that a
+        middle that was only rounded to one side favours none.
+        """
+        mean, _ = self.read(config, np.full(len(self.numbers), 0.5))
+        for index in self.discrete:
+            axis = self.space.axes[self.numbers[index]]
+            low, high = axis.cell(axis.at(float(mean[index])))
+            mean[index] = 0.5 if low <= 0.5 <= high else mean[index]
+        return mean
 
     def config(self, numbers: Array, options: Sequence[int]) -> Config:
         """The config at a point `(n,)` with an option for each Choice."""
@@ -566,7 +577,7 @@ class Search(msgspec.Struct):
         """With a run more: at the default config, or else at a random one."""
         layout, count = layout_of(self.space), self.runs
         config = self.space.sample(np.random.default_rng([self.seed, count])) if count else self.space.default()
-        mean, _ = layout.read(config, np.full(len(layout.numbers), 0.5))
+        mean = layout.start(config)
         separable = len(layout.numbers) > _WIDE if self.method.separable is None else self.method.separable
         normal = Normal.round(mean, sigma, separable, self.method.learning == "adapted")
         size = population or self.population
