@@ -42,9 +42,11 @@ if TYPE_CHECKING:
     from tunewell.methods.auto import Auto
     from tunewell.methods.avoid import Avoid
     from tunewell.methods.bayes import Bayes
+    from tunewell.methods.cmaes import CMAES
     from tunewell.methods.compose import Take, Then
     from tunewell.methods.confirm import Confirm
     from tunewell.methods.enough import Enough
+    from tunewell.methods.evolution import Evolution
     from tunewell.methods.folds import CrossValidation
     from tunewell.methods.freezethaw import FreezeThaw
     from tunewell.methods.grid import Grid
@@ -95,11 +97,13 @@ _HOMES = {
     "tunewell.methods.auto": "Auto",
     "tunewell.methods.avoid": "Avoid",
     "tunewell.methods.bayes": "Bayes",
+    "tunewell.methods.cmaes": "CMAES",
     "tunewell.methods.compose": "Take Then",
     "tunewell.methods.confirm": "Confirm",
     "tunewell.methods.freezethaw": "FreezeThaw",
     "tunewell.methods.folds": "CrossValidation",
     "tunewell.methods.enough": "Enough",
+    "tunewell.methods.evolution": "Evolution",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.pbt": "PBT",
@@ -129,6 +133,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Avoid",
     "Bayes",
     "Best",
+    "CMAES",
     "CheckpointError",
     "Choice",
     "Comparison",
@@ -137,6 +142,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Constant",
     "CrossValidation",
     "Enough",
+    "Evolution",
     "FileError",
     "Float",
     "FreezeThaw",

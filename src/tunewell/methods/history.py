@@ -110,6 +110,18 @@ def keeps_to(bounds: Sequence[Goal], values: Sequence[float] | Point) -> bool:
     return all(goal.holds(float(value)) for goal, value in zip(bounds, held, strict=True))
 
 
+def violation(study: Study, job: int) -> float:
+    """By how much a finished job violates the measured constraints, each relative to its bound."""
+    total = 0.0
+    for goal in study.goals:
+        value = study.value(job, goal) if goal.is_constraint else 0.0
+        for bound, excess in ((goal.at_most, 1.0), (goal.at_least, -1.0)):
+            if bound is not None:
+                over = excess * (value - bound) / (1.0 + abs(bound))
+                total += max(over, 0.0) if math.isfinite(over) else 1e9
+    return total
+
+
 def _follow(history: History, event: Event, study: Study) -> History:
     if isinstance(event, Act) and event.what == "related":
         return _learn(history, event, study)

@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 
 from tunewell.errors import StudyError, Unsupported
-from tunewell.methods.history import leads
+from tunewell.methods.history import leads, violation
 from tunewell.space import Choice, Config, Constant, Entry, Space, Weights
 from tunewell.space.scale import LogIntegers, Options, Steps
 from tunewell.study import Event, Job, Result, Study, canonical
@@ -329,21 +329,9 @@ def _learn(known: Known, event: Event, study: Study) -> Known:
             known.told += 1
         elif event.status == "done":
             level = known.levels.setdefault(study.jobs[event.job].until, Level())
-            level.add(row, _violation(study, event.job), loss)
+            level.add(row, violation(study, event.job), loss)
             known.told += 1
     return known
-
-
-def _violation(study: Study, job: int) -> float:
-    """By how much a finished job violates the measured constraints, each relative to its bound."""
-    total = 0.0
-    for goal in study.goals:
-        value = study.value(job, goal) if goal.is_constraint else 0.0
-        for bound, excess in ((goal.at_most, 1.0), (goal.at_least, -1.0)):
-            if bound is not None:
-                over = excess * (value - bound) / (1.0 + abs(bound))
-                total += max(over, 0.0) if math.isfinite(over) else 1e9
-    return total
 
 
 # --- the space as a tree of coordinates ------------------------------------------------------------------------------

@@ -12,30 +12,43 @@ from tunewell.space.scale import Axis
 from tunewell.space.tree import Config, Level, Node, active, draw
 from tunewell.space.values import copied
 
+_TRIES = 20
+"""So often a mutation is drawn that may leave a config as it is; then one that may not."""
 
-def mutated(level: Level, config: Mapping[str, Any], rng: np.random.Generator, strength: float, width: int) -> Config:
-    """`config` with one active entry changed, and each other one with probability 1 / number of active entries.
 
-    A number or an Ordinal makes a normal step of `strength` times its scale, at least to the next value; a Choice takes
-    another option, whose entries are sampled. `width` is the number of coordinates of the whole space.
+def mutated(
+    level: Level, config: Mapping[str, Any], rng: np.random.Generator, strength: float, others: float, width: int
+) -> Config:
+    """`config` with one active entry changed, and each other one with probability `others` / number of active entries.
+
+    A number or an Ordinal makes a normal step of `strength` times its scale, or of a value's share of it if that is
+    more; a Choice takes another option, whose entries are sampled. `width` is the number of coordinates of the whole
+    space.
     """
     movable = [node for node in active(level, config) if node.axis.size != 1]
     if not movable:
         return {name: copied(value) for name, value in config.items()}
-    chances = rng.random(len(movable)).tolist()
-    chances[int(rng.integers(len(movable)))] = 0.0
-    moved = {node.path for node, chance in zip(movable, chances, strict=True) if chance * len(movable) < 1}
-    return _Mutation(moved, rng, strength, width).child(level, config)
+    for force in (*[False] * _TRIES, True):
+        chances = rng.random(len(movable)).tolist()
+        chances[int(rng.integers(len(movable)))] = -1.0
+        moved = {node.path for node, chance in zip(movable, chances, strict=True) if chance * len(movable) < others}
+        child = _Mutation(moved, rng, strength, width, force).child(level, config)
+        if child != config:
+            break
+    return child
 
 
 class _Mutation:
     """One mutation on its way down the tree."""
 
-    def __init__(self, moved: set[str], rng: np.random.Generator, strength: float, width: int) -> None:
+    def __init__(
+        self, moved: set[str], rng: np.random.Generator, strength: float, width: int, force: bool = False
+    ) -> None:
         self.moved = moved
         self.rng = rng
         self.strength = strength
         self.width = width
+        self.force = force
 
     def child(self, level: Level, config: Mapping[str, Any]) -> Config:
         child: Config = {}
@@ -51,7 +64,20 @@ class _Mutation:
     def move(self, node: Node, old: Any) -> Any:
         if isinstance(node.entry, Choice):
             return _another(node.entry, old, float(self.rng.random()))
-        return _step(node.axis, old, self.strength * float(self.rng.standard_normal()))
+        if self.force:
+            return _step(node.axis, old, self.strength * float(self.rng.standard_normal()))
+        # What is the same from every value keeps the walk reversible; a narrower step would leave most values alone.
+        return self.walked(node.axis, old, max(self.strength, 1 / node.axis.size if node.axis.size else 0.0))
+
+    def walked(self, axis: Axis, old: Any, strength: float) -> Any:
+        """The value a normal step away, reflected at the ends; it may be the same.
+
+        An integer stands for its whole cell: from a random point of it the walk is reversible with respect to the
+        uniform distribution on the scale, so that it drifts nowhere. From the middle it would.
+        """
+        low, high = axis.cell(old)
+        start = low + (high - low) * float(self.rng.random())
+        return axis.at(_reflected(start + strength * float(self.rng.standard_normal())))
 
 
 def perturbed(
@@ -78,11 +104,7 @@ class _Perturbation(_Mutation):
             return node.draw(float(self.rng.random()))
         if isinstance(node.entry, Choice):
             return copied(old)
-        # An integer stands for its whole cell: from a random point of it the walk is reversible with respect to the
-        # uniform distribution on the scale, so that it drifts nowhere. From the middle it would.
-        low, high = node.axis.cell(old)
-        start = low + (high - low) * float(self.rng.random())
-        return node.axis.at(_reflected(start + self.strength * float(self.rng.standard_normal())))
+        return self.walked(node.axis, old, self.strength)
 
 
 def _another(entry: Choice, old: Any, chance: float) -> Any:

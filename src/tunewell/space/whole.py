@@ -95,16 +95,19 @@ class Space:
         """
         return self._satisfying(lambda: self._draw(rng)) if self._rules else self._draw(rng)
 
-    def mutate(self, config: Mapping[str, Any], rng: np.random.Generator, strength: float = 0.1) -> Config:
+    def mutate(
+        self, config: Mapping[str, Any], rng: np.random.Generator, strength: float = 0.1, others: float = 1.0
+    ) -> Config:
         """A neighbour of `config`, never `config` itself where the space has another one.
 
-        One random active entry changes, each other one with probability 1 / number of active entries. `strength` is
-        the standard deviation of a numeric step as a share of the entry's scale; a number moves at least to its next
-        value. A Choice takes another option and samples the entries below it. Raises SpaceError for an invalid
-        config, and when 10,000 neighbours in a row violate a constraint.
+        One random active entry changes, each other one with probability `others` / number of active entries.
+        `strength` is the standard deviation of a numeric step as a share of the entry's scale, or that of one value
+        where it is more; steps are reflected at the ends, and without drift, for integers too. A Choice takes another
+        option and samples the entries below it. Raises SpaceError for an invalid config, and when 10,000 neighbours in
+        a row violate a constraint.
         """
         whole = self._read(config)
-        return self._satisfying(lambda: mutated(self._level, whole, rng, strength, self._width))
+        return self._satisfying(lambda: mutated(self._level, whole, rng, strength, others, self._width))
 
     def perturb(
         self, config: Mapping[str, Any], rng: np.random.Generator, strength: float = 0.1, resample: float = 0.1
