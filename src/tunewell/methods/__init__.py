@@ -20,6 +20,8 @@
     zoom.py          Zoom
     cube.py          a space as a model and a search see it: many points at once
     history.py       what ended, as a model reads it
+    descent.py       descent in the unit cube by values and gradients
+    hypergradient.py HyperGradient: along the gradients that results carry
     tpe.py           TPE: the density of the good trials over that of the others
     terms.py         what an acquisition is made of
     front.py         what several goals make of it
