@@ -83,8 +83,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "tunewell.errors": "TunewellError SpaceError StudyError Unsupported ObjectiveError GradientError FileError CheckpointError "
-    "MissingExtra StoreError NotAStudy TooNew Conflict Stale Released",
+    "tunewell.errors": "TunewellError SpaceError StudyError Unsupported ObjectiveError GradientError FileError "
+    "CheckpointError MissingExtra StoreError NotAStudy TooNew Conflict Stale Released",
     "tunewell.executors.inline": "Inline",
     "tunewell.executors.processes": "Processes",
     "tunewell.executors.run": "Run",

@@ -57,7 +57,9 @@ def conjugate(
     rest = b - a(x) - damping * x if start is not None else b * 1.0
     direction, square = rest, float(rest @ rest)
     enough = (tolerance * norm(b)) ** 2
-    steps, ratios, curved = [], [], True
+    steps: list[float] = []
+    ratios: list[float] = []
+    curved = True
     while square > enough and len(steps) < (10 * len(b) if most is None else most):
         product = a(direction) + damping * direction
         bend = float(direction @ product)
@@ -88,7 +90,7 @@ def _ritz(steps: list[float], ratios: list[float]) -> tuple[float, float]:
 
 
 def neumann(a: Product, b: Any, *, terms: int = 50, scale: float | None = None) -> Solution:
-    """The sum of (I - A / scale)^k b / scale over k = 0 ... `terms`; its error falls as (1 - least / scale)^(terms + 1).
+    """The sum of (I - A / scale)^k b / scale, k = 0 ... `terms`; its error falls as (1 - least / scale)^(terms + 1).
 
     `scale` has to be at least the largest eigenvalue; left out: an estimate from ten products, and a tenth more.
     """

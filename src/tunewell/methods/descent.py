@@ -1,4 +1,4 @@
-"""Descent in the unit cube by values and gradients, one point at a time: it asks for a point, and is told what is there.
+"""Descent in the unit cube by values and gradients, one point at a time: it asks, and is told what is there.
 
 C. Zhu, R. H. Byrd, P. Lu, J. Nocedal: Algorithm 778: L-BFGS-B. ACM Trans. Math. Softw. 23, 1997.
 J. Nocedal, S. J. Wright: Numerical optimization. Springer, 2006: algorithm 7.4 (two loops), section 16.7 (projection).
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 _PAIRS = 10
 """So many pairs of moves and changes of the gradient are remembered."""
@@ -73,7 +74,7 @@ class Descent(msgspec.Struct):
         return np.clip(x + move, 0.0, 1.0)
 
     def tell(self, point: Array, value: float, slope: Array | None) -> None:
-        """What is at a point (d,): an infinite value where it failed; its slope (d,), None where there is no gradient."""
+        """What is at a point (d,): an infinite value where it failed; its slope (d,), None where it has none."""
         self.steps += 1
         known = slope is not None and bool(np.all(np.isfinite(slope)))
         usable = math.isfinite(value) and known
@@ -115,7 +116,7 @@ class Descent(msgspec.Struct):
         scale = self.radius / size if size > self.radius or not self.moves else 1.0
         return self.length * scale * direction
 
-    def _newton(self, slope: Array, free: Array) -> Array:
+    def _newton(self, slope: Array, free: Flags) -> Array:
         """-H slope by the two loops of algorithm 7.4, on the coordinates that are free to move."""
         pairs = (np.array(kept).reshape(-1, len(slope)) for kept in (self.moves, self.bends))
         moves, bends = (np.where(free, kept, 0.0) for kept in pairs)
@@ -169,7 +170,8 @@ class Descent(msgspec.Struct):
 
     def _count(self, gained: float) -> None:
         """Ends where steps bring next to nothing."""
-        self.idle = self.idle + 1 if gained <= self.tolerance * max(abs(self.value), abs(self.begun - self.value)) else 0
+        seen = self.tolerance * max(abs(self.value), abs(self.begun - self.value))
+        self.idle = self.idle + 1 if gained <= seen else 0
         if self.idle >= _FEW:
             self.over = "the last steps brought next to nothing"
 
@@ -193,9 +195,9 @@ class Descent(msgspec.Struct):
 CONTRADICTION = "values and gradients contradict each other"
 
 
-def _held(x: Array, slope: Array) -> Array:
+def _held(x: Array, slope: Array) -> Flags:
     """The coordinates (d,) at an end of their range that descent would leave it by."""
-    found: Array = ((x <= 0.0) & (slope > 0)) | ((x >= 1.0) & (slope < 0))
+    found: Flags = ((x <= 0.0) & (slope > 0)) | ((x >= 1.0) & (slope < 0))
     return found
 
 

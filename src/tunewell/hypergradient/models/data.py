@@ -28,8 +28,10 @@ class Data:
 
     def centred(self, intercept: bool) -> tuple[Array, Array, Array, Array]:
         """The four arrays, less the training means: what fitting an unpenalized intercept comes to."""
-        shift, level = (self.x.mean(0), self.y.mean()) if intercept else (0.0, 0.0)
-        return self.x - shift, self.y - level, self.x_held - shift, self.y_held - level
+        x, x_held, y, y_held = self.x, self.x_held, self.y.astype(float), self.y_held.astype(float)
+        if not intercept:
+            return x, y, x_held, y_held
+        return x - x.mean(0), y - y.mean(), x_held - x.mean(0), y_held - y.mean()
 
 
 def squared_error(gap: Array) -> tuple[float, Array]:

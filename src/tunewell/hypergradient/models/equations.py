@@ -64,7 +64,8 @@ class Equations:
         def product(vector: Array) -> Array:
             if self._product is not None:
                 return np.asarray(self._product(weights, values, vector), dtype=float)
-            return _along(lambda w: self.residual(w, values), weights, vector)
+            found: Array = _along(lambda w: self.residual(w, values), weights, vector)
+            return found
 
         self._try_symmetry(product, len(weights))
         return product

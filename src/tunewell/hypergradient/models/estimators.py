@@ -105,7 +105,7 @@ def from_estimator(estimator: Any, x: Any, y: Any, x_held: Any, y_held: Any) -> 
 
 
 def _check(kind: str, settings: Mapping[str, Any]) -> None:
-    needs = {
+    needs: dict[str, dict[str, Any]] = {
         "Ridge": {"positive": False},
         "Lasso": {"positive": False},
         "ElasticNet": {"positive": False},

@@ -93,7 +93,7 @@ class KernelRidge(Kernel):
 
 
 class GaussianProcess(Kernel):
-    """The negative log marginal likelihood of a Gaussian process, a row. Values: `length`, `noise`, the c above, `scale`.
+    """The negative log marginal likelihood of a Gaussian process, per row. Values: `length`; `noise`, the c; `scale`.
 
     It needs no validation rows: the training rows are judged as they are. Equation 5.8 is y'a / 2 + log|K + c I| / 2 +
     n log(2 pi) / 2 with the solution a.

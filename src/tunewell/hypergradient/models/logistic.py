@@ -47,7 +47,7 @@ class Softmax:
 
 
 def _spread(chance: Array, move: Array) -> Array:
-    weighted = chance * move
+    weighted: Array = chance * move
     return weighted - chance * weighted.sum(1, keepdims=True)
 
 
@@ -77,7 +77,7 @@ class Linear:
         self.tolerance = tolerance
 
     def _one_hot(self, labels: Any) -> Array:
-        found = (labels[:, None] == self.classes).astype(float)
+        found: Array = (labels[:, None] == self.classes).astype(float)
         if not np.all(found.sum(1)):
             raise GradientError("a validation row is of a class that no training row has", hint="Split by class.")
         return found[:, 1:] if len(self.classes) == 2 else found

@@ -20,12 +20,12 @@ class Ridge:
 
     def __init__(self, x: Any, y: Any, x_held: Any, y_held: Any, *, intercept: bool = True) -> None:
         self.x, self.y, self.x_held, self.y_held = Data(x, y, x_held, y_held).centred(intercept)
-        self.gram, self.moment = self.x.T @ self.x, self.x.T @ self.y
+        self.gram: Array = self.x.T @ self.x
+        self.moment: Array = self.x.T @ self.y
 
     def solve(self, values: Mapping[str, Any], start: Any = None) -> Array:
         """The weights (d,), by one factorization."""
-        found: Array = np.linalg.solve(self.gram + np.diag(self._penalties(values)), self.moment)
-        return found
+        return np.asarray(np.linalg.solve(self.gram + np.diag(self._penalties(values)), self.moment))
 
     def _penalties(self, values: Mapping[str, Any]) -> Array:
         return np.broadcast_to(np.asarray(values["alpha"], dtype=float), self.moment.shape)

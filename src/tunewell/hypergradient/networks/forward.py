@@ -62,14 +62,24 @@ def _carried(
 ) -> tuple[State, State]:
     """The state and its tangents, each (m, p), after step `number`."""
     slope, moves = _slope(training, layout, numbers, units, state[0], tangents[0], training.batch(number))
+    with torch.enable_grad():
+        leaves = [part.detach().requires_grad_() for part in (*state, slope, numbers)]
+        after = training.step(tuple(leaves[:-2]), layout.named(leaves[-1]), number, lambda *_: leaves[-2])
+    return tuple(part.detach() for part in after), _pushed(leaves, after, (*tangents, moves, units))
 
-    def step(before: State, towards: torch.Tensor, given: torch.Tensor) -> State:
-        return training.step(before, layout.named(given), number, lambda *_: towards)
 
-    def push(before: State, towards: torch.Tensor, unit: torch.Tensor) -> State:
-        return torch.func.jvp(step, (state, slope, numbers), (before, towards, unit))[1]  # type: ignore[no-any-return]
-
-    return step(state, slope, numbers), torch.func.vmap(push)(tangents, moves, units)
+def _pushed(inputs: list[torch.Tensor], outputs: State, moves: State) -> State:
+    """Tangents of the inputs, (m, ...) each, to those of the outputs: the derivative, by u, of u' dy/dx move, which is
+    linear in u.
+    """
+    with torch.enable_grad():
+        duals = [torch.zeros_like(part, requires_grad=True) for part in outputs]
+        pulled = torch.autograd.grad(outputs, inputs, duals, create_graph=True, allow_unused=True)
+    pairs = [(part, move) for part, move in zip(pulled, moves) if part is not None and part.requires_grad]
+    parts, towards = zip(*pairs)
+    found = torch.autograd.grad(parts, duals, towards, is_grads_batched=True, allow_unused=True)
+    blank = [moves[0].new_zeros(len(moves[0]), *part.shape) for part in outputs]
+    return tuple(zero if part is None else part for part, zero in zip(found, blank))
 
 
 def _slope(

@@ -39,7 +39,8 @@ class Online:
     def schedule(self, unit: int = 1) -> list[tuple[int, dict[str, float]]]:
         """The path as segments for `tunewell.Schedule`: pairs of a step and a config, one every `unit` steps."""
         count = len(next(iter(self.path.values())))
-        return [(step, {name: float(values[step]) for name, values in self.path.items()}) for step in range(0, count, unit)]
+        rows = ({name: float(values[step]) for name, values in self.path.items()} for step in range(0, count, unit))
+        return list(zip(range(0, count, unit), rows))
 
 
 def online(

@@ -90,7 +90,7 @@ class Adam(Optimizer):
 
 def value_at(values: Mapping[str, Any], setting: Setting, number: int, steps: int) -> Any:
     """A setting at a step: a number, or the value of that name; of a vector the entry in force."""
-    value = values[setting] if isinstance(setting, str) else setting
+    value: Any = values[setting] if isinstance(setting, str) else setting
     if getattr(value, "ndim", 0):
         value = value[number * len(value) // steps]
     return value

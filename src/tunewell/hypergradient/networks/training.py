@@ -158,14 +158,14 @@ class Training:
         """The gradient of the training loss (p,), as a part of the graph of weights and values."""
         return torch.autograd.grad(self.train_loss(weights, values, batch), weights, create_graph=True)[0]
 
-    @torch.no_grad()
     def trained(self, values: Mapping[str, Any], after: Callable[[int, State], None] | None = None) -> State:
         """The state after all steps; `after(t, state)` is told each state before step t."""
         given, state = self.values(values), self.optimizer.begin(self.begin)
         for number in range(self.steps):
             if after is not None:
                 after(number, state)
-            state = self.step(state, given, number)
+            with torch.no_grad():
+                state = self.step(state, given, number)
         return state
 
     # --- a fitted model, as the implicit way sees it -----------------------------------------------------------------
@@ -183,7 +183,8 @@ class Training:
             loss = self.train_loss(there, given, self.train)
             return float(loss.detach()), torch.autograd.grad(loss, there)[0]
 
-        return minimize(smooth, lambda w: self.curvature(w, given), weights, tolerance=tolerance)  # type: ignore[no-any-return]
+        found: torch.Tensor = minimize(smooth, lambda w: self.curvature(w, given), weights, tolerance=tolerance)
+        return found
 
     def residual(self, weights: torch.Tensor, values: Mapping[str, Any]) -> torch.Tensor:
         """The gradient of the training loss on all rows (p,)."""
