@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.hypergradient.problems import central, regression
 
+from tests.hypergradient.problems import central, regression
 from tunewell.errors import GradientError
 from tunewell.hypergradient import (
     ElasticNet,
@@ -87,7 +87,9 @@ def test_it_refuses_far_from_the_minimum():
 
 
 def test_it_refuses_where_the_curvature_is_not_positive():
-    saddle = Equations(lambda h: np.zeros(2), lambda w, h: np.array([w[0], -w[1]]) * h["a"], lambda w, h: float(w.sum()))
+    saddle = Equations(
+        lambda h: np.zeros(2), lambda w, h: np.array([w[0], -w[1]]) * h["a"], lambda w, h: float(w.sum())
+    )
     with pytest.raises(GradientError, match="curvature of the training loss is not positive"):
         implicit(saddle, {"a": 1.0})
 
@@ -136,8 +138,7 @@ def test_values_without_a_derivative_are_held_and_named():
 
 def test_a_kink_of_the_lasso_is_doubted():
     """The penalty at which the next feature enters."""
-    x, y, x_held, y_held = ROWS
-    first = np.abs((x - x.mean(0)).T @ (y - y.mean())).max() / len(y)
+    first = np.abs((X - X.mean(0)).T @ (Y - Y.mean())).max() / len(Y)
     with pytest.raises(GradientError, match="about to enter"):
         differentiate(ElasticNet(*ROWS), {"alpha": float(first)})
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.hypergradient.problems import central, regression
 
+from tests.hypergradient.problems import central, regression
 from tunewell.errors import GradientError
 from tunewell.hypergradient import differentiate, from_estimator
 

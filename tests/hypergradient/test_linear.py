@@ -26,7 +26,9 @@ def test_conjugate_gradients_solve_a_positive_system(size, seed):
 def test_few_products_suffice_where_the_spectrum_is_narrow():
     a, b = matrix(np.linspace(1, 6, 20))
     exact = np.linalg.solve(a, b)
-    errors = [norm(conjugate(lambda v: a @ v, b, tolerance=0.0, most=most).x - exact) / norm(exact) for most in (10, 15)]
+    errors = [
+        norm(conjugate(lambda v: a @ v, b, tolerance=0.0, most=most).x - exact) / norm(exact) for most in (10, 15)
+    ]
     assert errors[0] <= 1e-3
     assert errors[1] <= 1e-5
 

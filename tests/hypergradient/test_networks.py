@@ -154,7 +154,7 @@ def test_the_way_is_chosen_and_the_reason_said():
 def test_online_rates_end_near_the_best_from_anywhere():
     """A quadratic of 100 dimensions: from any start the loss ends within a factor 2 of that of the best fixed rate."""
     draw = torch.Generator().manual_seed(0)
-    scales = torch.logspace(-1, 0, 100, dtype=torch.float64)
+    scales = torch.logspace(-3, 0, 100, dtype=torch.float64)
     module = torch.nn.Linear(100, 1, bias=False).double()
     with torch.no_grad():
         module.weight.copy_(torch.randn(1, 100, generator=draw, dtype=torch.float64))
@@ -163,17 +163,19 @@ def test_online_rates_end_near_the_best_from_anywhere():
         return 0.5 * (scales * params["weight"][0] ** 2).sum()
 
     def made(optimizer):
-        return Training(module, loss, lambda params, batch: loss(params), scales, scales, optimizer=optimizer, steps=300)
+        return Training(
+            module, loss, lambda params, batch: loss(params), scales, scales, optimizer=optimizer, steps=300
+        )
 
     fixed = [made(SGD(rate)) for rate in np.geomspace(1e-3, 1.9, 40)]
     best = min(float(one.val_loss(one.trained({"x": 1.0})[0])) for one in fixed)
     for start in (1e-5, 1e-3, 1e-1):
-        assert online(made(SGD("lr")), {"lr": start}, rate=0.2).loss <= 2 * max(best, 1e-12)
+        assert online(made(SGD("lr")), {"lr": start}).loss <= 2 * best
 
 
 def test_the_path_of_an_online_training_is_a_schedule():
     found = online(training(), VALUES)
-    assert "biased" in dir(found)
+    assert "one step ahead" in found.biased
     schedule = online(training(batch=20), {"lr": 0.03, "decay": np.array([1e-2, 1e-2])})
     assert len(schedule.path["lr"]) == 30
     segments = tw.Schedule(online(training(train=plain_loss()), {"lr": 0.03}).schedule(unit=10))
@@ -238,7 +240,9 @@ def test_an_entry_that_training_does_not_use_is_named_and_held():
 
 
 def test_a_gradient_that_is_not_finite_is_refused():
-    steep = training(optimizer=SGD(), steps=60, train=plain_loss(lambda loss, p, h, b: loss + p["0.weight"].pow(4).sum()))
+    steep = training(
+        optimizer=SGD(), steps=60, train=plain_loss(lambda loss, p, h, b: loss + p["0.weight"].pow(4).sum())
+    )
     with pytest.raises(GradientError, match="not finite"):
         differentiate(steep, {"lr": 50.0})
 
@@ -252,7 +256,9 @@ def test_a_network_is_tuned_by_the_method():
     space = {"lr": tw.Float(1e-3, 0.3, log=True), "decay_0": tw.Float(1e-5, 1, log=True),
              "decay_1": tw.Float(1e-5, 1, log=True)}  # fmt: skip
     objective = Objective(training(), vectors={"decay": 2})
-    study = tw.tune(objective, space, minimize="loss", trials=25, seed=0, method=tw.HyperGradient(starts=2), progress=False)
+    study = tw.tune(
+        objective, space, minimize="loss", trials=25, seed=0, method=tw.HyperGradient(starts=2), progress=False
+    )
     assert study.best.value < study.loss(0)
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.hypergradient.problems import regression
 
 import tunewell as tw
+from tests.hypergradient.problems import regression
 from tunewell.hypergradient import Equations, Objective, Ridge, vector
 
 PENALTY = tw.Float(1e-3, 1e3, log=True, default=1.0)
@@ -45,7 +45,9 @@ def test_a_problem_may_depend_on_the_run():
 
 
 def test_a_refusal_fails_its_trial_with_the_sentence():
-    saddle = Equations(lambda h: np.zeros(2), lambda w, h: np.array([w[0], -w[1]]) * h["a"], lambda w, h: float(w.sum()))
+    saddle = Equations(
+        lambda h: np.zeros(2), lambda w, h: np.array([w[0], -w[1]]) * h["a"], lambda w, h: float(w.sum())
+    )
     study = tuned(Objective(saddle), {"a": tw.Float(0.1, 1)}, tw.Random(), 1)
     assert "curvature of the training loss is not positive" in study.results[0].error.message
 

@@ -17,9 +17,7 @@ _LEAST = 1e-4
 """The share of the promised decrease that a step has to bring (Armijo)."""
 
 
-def minimize(
-    smooth: Smooth, curvature: Callable[[Any], Product], w: Any, *, tolerance: float, most: int = 100
-) -> Any:
+def minimize(smooth: Smooth, curvature: Callable[[Any], Product], w: Any, *, tolerance: float, most: int = 100) -> Any:
     """A point (p,) near `w` at which the norm of the gradient is at most `tolerance`, or no step improves any more."""
     value, slope = smooth(w)
     for _ in range(most):

@@ -48,7 +48,8 @@ class Softmax:
 
 def _spread(chance: Array, move: Array) -> Array:
     weighted: Array = chance * move
-    return weighted - chance * weighted.sum(1, keepdims=True)
+    found: Array = weighted - chance * weighted.sum(1, keepdims=True)
+    return found
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def forward(
     units = torch.eye(layout.size, dtype=numbers.dtype, device=numbers.device)
     with torch.no_grad():
         for number in range(training.steps):
-            state, tangents = _carried(training, layout, numbers, units, state, tangents, number)
+            state, tangents = carried(training, layout, numbers, units, state, tangents, number)
     loss, towards, _ = training.loss(state[0], values)
     found = Hypergradient(
         loss,
@@ -51,7 +51,7 @@ def forward(
     return judged(found, trust, float(torch.linalg.vector_norm(numbers)))
 
 
-def _carried(
+def carried(
     training: Training,
     layout: Layout,
     numbers: torch.Tensor,

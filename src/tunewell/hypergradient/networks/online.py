@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 
 from tunewell.hypergradient.layout import Layout
+from tunewell.hypergradient.networks.forward import carried
 from tunewell.hypergradient.networks.training import Training
 
 _FACTOR = 2.0
@@ -47,50 +48,42 @@ def online(
     training: Training,
     values: Mapping[str, Any],
     *,
-    rate: float = 0.1,
+    rate: float = 0.2,
     period: int = 10,
     ahead: Literal["training", "validation"] = "validation",
 ) -> Online:
-    """Train once; before each step, each positive value is multiplied by exp(-rate x its normalized gradient).
+    """Train once; before each step, each positive value is multiplied by exp(-rate x cosine).
 
-    The gradient is that of the loss after one step by the values of that step: the validation loss, or the training
-    loss on the next batch. It is divided by a running root mean square; within `period` steps a value changes by a
+    The cosine is that between the move of the weights that the value makes in this step, and the gradient of the loss
+    after it: the validation loss, or the training loss on the next batch. Within `period` steps a value changes by a
     factor of 2 at most. Values of 0 or below stay. Raises GradientError as `Training` does.
     """
     idle, layout = training.look(values), Layout(values)
     numbers = training.tensor(layout.flat(values))
     logs, moving = numbers.clamp_min(1e-300).log(), numbers > 0
-    state, square = training.optimizer.begin(training.begin), torch.zeros_like(logs)
-    path: list[list[float]] = []
+    units = torch.eye(layout.size, dtype=numbers.dtype, device=numbers.device)
+    state, path = training.optimizer.begin(training.begin), []
     for number in range(training.steps):
         if number % period == 0:
             anchor = logs
-        slope = _ahead(training, layout, state, torch.where(moving, logs.exp(), numbers), number, ahead)
-        towards = torch.where(moving, slope * logs.exp(), 0.0)
-        square = 0.9 * square + 0.1 * towards**2
-        fair = towards / (square / (1 - 0.9 ** (number + 1)) + 1e-30).sqrt()
-        logs = (logs - rate * fair).clamp(anchor - math.log(_FACTOR), anchor + math.log(_FACTOR))
+        blank = tuple(part.new_zeros(layout.size, len(part)) for part in state)
+        after, moves = carried(training, layout, numbers, units, state, blank, number)
+        towards = _slope(training, layout, after[0], numbers, number, ahead)
+        length = torch.linalg.vector_norm(moves[0], dim=1) * torch.linalg.vector_norm(towards)
+        cosine = torch.where(moving & (length > 0), moves[0] @ towards / length.clamp_min(1e-300), 0.0)
+        logs = (logs - rate * cosine).clamp(anchor - math.log(_FACTOR), anchor + math.log(_FACTOR))
         numbers = torch.where(moving, logs.exp(), numbers)
-        path.append(numbers.tolist())
+        path.append(layout.plain(numbers.cpu().numpy()))
         with torch.no_grad():
             state = training.step(state, layout.named(numbers), number)
-    columns = [layout.plain(torch.tensor(row).numpy()) for row in path]
-    named = {name: [row[name] for row in columns] for name in layout.shapes if name not in idle}
+    named = {name: [row[name] for row in path] for name in layout.shapes if name not in idle}
     return Online(training.val_loss(state[0]).item(), named, state[0])
 
 
-def _ahead(
-    training: Training, layout: Layout, state: Any, numbers: torch.Tensor, number: int, ahead: str
+def _slope(
+    training: Training, layout: Layout, weights: torch.Tensor, numbers: torch.Tensor, number: int, ahead: str
 ) -> torch.Tensor:
-    """The gradient (m,) of the loss after the next step by the values of that step."""
-    leaf = numbers.detach().requires_grad_()
-    start = tuple(part.detach().requires_grad_() for part in state)
-    values = layout.named(leaf)
-    after = training.step(start, values, number, training.slope_in_graph)[0]
+    """The gradient (p,) of the loss after a step by the weights there."""
     if ahead == "validation":
-        loss = training.val_loss(after)
-    else:
-        loss = training.train_loss(after, values, training.batch(min(number + 1, training.steps - 1)))
-    found = torch.autograd.grad(loss, leaf, allow_unused=True)[0]
-    return torch.zeros_like(leaf) if found is None else found
-
+        return training.loss(weights, {})[1]
+    return training.slope(weights, layout.named(numbers), training.batch(min(number + 1, training.steps - 1)))
