@@ -57,20 +57,15 @@ def swept(
     idle, layout = training.look(values), Layout(values)
     length = every or max(1, round(math.sqrt(training.steps - first)))
     numbers = training.tensor(layout.flat(values))
-    kept: list[tuple[int, State]] = []
-
-    def keep(number: int, state: State) -> None:
-        if number >= first and (number - first) % length == 0:
-            kept.append((number, state))
-
-    state = training.trained(values, keep)
+    kept = _kept(training, values, first, length)
+    segment = _Segment(training, layout, numbers, *kept.pop())
+    state = segment.after
     loss, towards, _ = training.loss(state[0], values)
-    total, back = torch.zeros_like(numbers), (towards, *(torch.zeros_like(part) for part in state[1:]))
-    end = training.steps
+    back, total = segment.pulled((towards, *(torch.zeros_like(part) for part in state[1:])))
     while kept:
-        number, before = kept.pop()
-        back, more = _pulled(training, layout, numbers, before, range(number, end), back)
-        total, end = total + more, number
+        segment = _Segment(training, layout, numbers, *kept.pop())
+        back, more = segment.pulled(back)
+        total = total + more
     found = Hypergradient(
         loss,
         layout.plain(total.cpu().numpy()),
@@ -85,18 +80,33 @@ def swept(
     return judged(found, trust, float(torch.linalg.vector_norm(numbers)))
 
 
-def _pulled(
-    training: Training, layout: Layout, numbers: torch.Tensor, state: State, steps: range, back: State
-) -> tuple[State, torch.Tensor]:
-    """Cotangents of the state after some steps to those of the state before them, and of the values (m,)."""
-    start = tuple(part.detach().requires_grad_() for part in state)
-    leaf = numbers.detach().requires_grad_()
-    values, after = layout.named(leaf), start
-    with torch.enable_grad():
-        for number in steps:
-            after = training.step(after, values, number, training.slope_in_graph)
-    pairs = [(part, towards) for part, towards in zip(after, back) if part.requires_grad]
-    outputs, towards = zip(*pairs)
-    found = torch.autograd.grad(outputs, [*start, leaf], towards, allow_unused=True)
-    given = [torch.zeros_like(into) if part is None else part for part, into in zip(found, [*start, leaf])]
-    return tuple(given[:-1]), given[-1]
+def _kept(training: Training, values: Mapping[str, Any], first: int, length: int) -> list[tuple[range, State]]:
+    """Segments of at most `length` steps, from step `first` on, and the state before each; the last is not run."""
+    state = training.went(training.optimizer.begin(training.begin), values, range(first))
+    starts = range(first, training.steps, length)
+    steps = [range(start, min(start + length, training.steps)) for start in starts]
+    kept = [(steps[0], state)]
+    for before, after in zip(steps, steps[1:]):
+        state = training.went(state, values, before)
+        kept.append((after, state))
+    return kept
+
+
+class _Segment:
+    """Some steps as one graph, from a state; `after` is the state after them."""
+
+    def __init__(self, training: Training, layout: Layout, numbers: torch.Tensor, steps: range, state: State) -> None:
+        self.start = tuple(part.detach().requires_grad_() for part in state)
+        self.leaf = numbers.detach().requires_grad_()
+        values, self._end = layout.named(self.leaf), self.start
+        with torch.enable_grad():
+            for number in steps:
+                self._end = training.step(self._end, values, number, training.slope_in_graph)
+        self.after = tuple(part.detach() for part in self._end)
+
+    def pulled(self, back: State) -> tuple[State, torch.Tensor]:
+        """Cotangents of the state after the steps to those of the state before them, and of the values (m,)."""
+        inputs = [*self.start, self.leaf]
+        found = torch.autograd.grad(self._end, inputs, back, allow_unused=True)
+        given = [torch.zeros_like(into) if part is None else part for part, into in zip(found, inputs)]
+        return tuple(given[:-1]), given[-1]

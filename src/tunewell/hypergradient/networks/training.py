@@ -158,13 +158,15 @@ class Training:
         """The gradient of the training loss (p,), as a part of the graph of weights and values."""
         return torch.autograd.grad(self.train_loss(weights, values, batch), weights, create_graph=True)[0]
 
-    def trained(self, values: Mapping[str, Any], after: Callable[[int, State], None] | None = None) -> State:
-        """The state after all steps; `after(t, state)` is told each state before step t."""
-        given, state = self.values(values), self.optimizer.begin(self.begin)
-        for number in range(self.steps):
-            if after is not None:
-                after(number, state)
-            with torch.no_grad():
+    def trained(self, values: Mapping[str, Any]) -> State:
+        """The state after all steps."""
+        return self.went(self.optimizer.begin(self.begin), values, range(self.steps))
+
+    def went(self, state: State, values: Mapping[str, Any], steps: range) -> State:
+        """The state after some steps more, without a graph."""
+        given = self.values(values)
+        with torch.no_grad():
+            for number in steps:
                 state = self.step(state, given, number)
         return state
 
