@@ -138,7 +138,7 @@ def logistic(quick: bool) -> Iterator[Row]:
     y, y_held = (rng.random(len(part)) < 1 / (1 + np.exp(-3 * part @ truth)) for part in (x, x_held))
     model, values = Logistic(x, y, x_held, y_held, tolerance=1e-6), {"alpha": 10.0}
     weights = model.solve(values)
-    estimator = LogisticRegression(C=0.1, tol=1e-3, max_iter=1000)
+    estimator = LogisticRegression(C=0.1, tol=1e-6, max_iter=1000)
 
     def clocked(action: Any) -> float:
         start = time.perf_counter()
@@ -208,17 +208,19 @@ def torchopt(quick: bool) -> Iterator[Row]:
 # --- worth -----------------------------------------------------------------------------------------------------------
 
 
-@figure("per-feature ridge, 20 penalties, 150 solves: validation loss", target="<= 2.01/2.74 x peer")
+@figure("per-feature ridge, 20 penalties, 150 solves: validation loss", target="<= 2.01")
 def per_feature(quick: bool) -> Iterator[Row]:
-    """Beside random search with 20,000 solves on the same data: the pilot's data are not public, its ratio is the
-    target. The mean over five data sets; the test losses stand beside it, for so many penalties overfit validation.
+    """Beside random search with 20,000 solves on the same data. The target is a number of a pilot, whose data are not
+    public: it is held against data set 0, and means of five data sets follow. The test losses stand beside them, for so
+    many penalties overfit the validation rows.
     """
     rows = [_per_feature(seed, quick) for seed in range(1 if quick else 5)]
+    yield Row(rows[0][0], rows[0][1])
+    yield Row(rows[0][2], rows[0][3], "  its test loss, beside that of random search", "")
     mine, random, test, random_test, one, one_test = (statistics.fmean(column) for column in zip(*rows))
-    yield Row(mine, random)
-    yield Row(test, random_test, name="  its test loss, beside that of random search", target="")
-    yield Row(one, name="  the best single penalty: validation loss", target="")
-    yield Row(one_test, name="  the best single penalty: test loss", target="")
+    yield Row(mine, random, "  five data sets, beside random search", "<= 1 x peer")
+    yield Row(test, random_test, "  their test losses", "")
+    yield Row(one, one_test, "  the best single penalty: validation, and test loss", "")
 
 
 def _per_feature(seed: int, quick: bool) -> tuple[float, ...]:
@@ -231,16 +233,16 @@ def _per_feature(seed: int, quick: bool) -> tuple[float, ...]:
 
     study = tw.tune(
         Objective(model, vectors={"alpha": 20}, check=False),
-        vector("alpha", 20, tw.Float(1e-3, 1e3, log=True)),
+        vector("alpha", 20, tw.Float(1e-4, 1e4, log=True)),
         minimize="loss", trials=150, seed=seed, progress=False,
         method=tw.HyperGradient(starts=3, most=150),
     )  # fmt: skip
     assert study.best is not None
     alpha = np.array([study.best.config[f"alpha_{place}"] for place in range(20)])
     rng = np.random.default_rng(seed)
-    drawn = np.exp(rng.uniform(np.log(1e-3), np.log(1e3), (200 if quick else 20_000, 20)))
+    drawn = np.exp(rng.uniform(np.log(1e-4), np.log(1e4), (200 if quick else 20_000, 20)))
     random, random_test = min(losses(each) for each in drawn)
-    one, one_test = min(losses(each) for each in np.geomspace(1e-3, 1e3, 500))
+    one, one_test = min(losses(each) for each in np.geomspace(1e-4, 1e4, 500))
     mine, mine_test = losses(alpha)
     return mine, random, mine_test, random_test, one, one_test
 
