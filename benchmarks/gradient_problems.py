@@ -1,5 +1,6 @@
 """The problems of `benchmarks/gradient.py`: ridge regression, digits, flipped labels; networks only where asked for."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def regression(rows: int = 80, features: int = 20, held: int = 40, seed: int = 0) -> tuple[Any, ...]:
-    """Training, validation and test rows of a linear model; every other feature carries nothing, noise as signal / 2."""
+    """Training, validation and test rows of a linear model, of which every other feature carries nothing."""
     rng = np.random.default_rng(seed)
     truth = rng.standard_normal(features) * (np.arange(features) % 2)
 
@@ -62,7 +63,7 @@ def network(sizes: list[int], seed: int = 0) -> Any:
 
     rng = np.random.default_rng(seed)
     layers: list[Any] = []
-    for into, out in zip(sizes, sizes[1:]):
+    for into, out in itertools.pairwise(sizes):
         layer = torch.nn.Linear(into, out).double()
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(rng.standard_normal((out, into)) / np.sqrt(into)))

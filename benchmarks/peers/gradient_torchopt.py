@@ -4,6 +4,7 @@ Usage: gradient_torchopt.py ROUNDS. Prints one line of JSON: {"gradient": [...],
 drawn by NumPy, so that whoever compares has the same.
 """
 
+import itertools
 import json
 import statistics
 import sys
@@ -30,7 +31,7 @@ def network(torch, seed=0):
     """The network of benchmarks.gradient_problems."""
     rng = np.random.default_rng(seed)
     layers = []
-    for into, out in zip(SIZES, SIZES[1:]):
+    for into, out in itertools.pairwise(SIZES):
         layer = torch.nn.Linear(into, out).double()
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(rng.standard_normal((out, into)) / np.sqrt(into)))

@@ -66,6 +66,11 @@ class Descent(msgspec.Struct):
     agreed: float = math.nan
     over: str = ""
 
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether no step improved, for its gradient contradicts the values."""
+        return self.over == CONTRADICTION and self.value == self.begun
+
     def ask(self) -> Array | None:
         """The next point (d,); None where it is over, or has not been told its first point."""
         if self.over or not self.slope:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import Method
-from tunewell.methods.descent import CONTRADICTION, Array, Descent
+from tunewell.methods.descent import Array, Descent
 from tunewell.methods.history import slopes_of
 from tunewell.methods.quasirandom import Sobol
 from tunewell.space import Config, Space
@@ -47,7 +47,7 @@ class HyperGradient:
     "adam": the config then changes while training.
 
     Raises Unsupported for several objectives, a space without a continuous Float, results without a gradient, and
-    where gradients contradict the values along ever shorter steps.
+    where from no start a step improves, since gradients contradict the values along ever shorter ones.
     Reference: Pedregosa, ICML 2016.
     """
 
@@ -163,9 +163,10 @@ def _refuse(study: Study, climb: Climb) -> None:
             f"job {climb.bare} ended without a gradient of any entry that could be moved",
             hint="Report one: run.report(step, loss=..., gradient={'lr': ...}), see tunewell.hypergradient.",
         )
-    if any(chain.descent.over == CONTRADICTION for chain in climb.chains.values()):
+    chains = climb.chains.values()
+    if len(chains) == climb.method.starts and all(chain.descent.is_contradicted for chain in chains):
         raise Unsupported(
-            "the gradients that the objective reports contradict its losses, along ever shorter steps",
+            "the gradients that the objective reports contradict its losses along ever shorter steps, from every start",
             hint='Look at differentiate(..., check=True); for a noisy loss HyperGradient(rule="adam").',
         )
 

@@ -12,6 +12,7 @@ T. Chen, B. Xu, C. Zhang, C. Guestrin: Training deep nets with sublinear memory 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -86,7 +87,7 @@ def _kept(training: Training, values: Mapping[str, Any], first: int, length: int
     starts = range(first, training.steps, length)
     steps = [range(start, min(start + length, training.steps)) for start in starts]
     kept = [(steps[0], state)]
-    for before, after in zip(steps, steps[1:]):
+    for before, after in itertools.pairwise(steps):
         state = training.went(state, values, before)
         kept.append((after, state))
     return kept
