@@ -3,6 +3,7 @@
 The problems are those of `benchmarks.gradient_problems`. Rows that need PyTorch say so where it is missing.
 """
 
+import importlib
 import statistics
 import sys
 import time
@@ -186,14 +187,14 @@ def memory(quick: bool) -> Row:
 @figure("beside TorchOpt: relative difference of the gradient", target="<= 0.00001")
 def torchopt(quick: bool) -> Iterator[Row]:
     """50 steps of SGD with momentum on 500 digits-like rows, kept in one graph by both; median seconds of 9 rounds."""
-    from benchmarks.peers.gradient_torchopt import DECAY, LR, MOMENTUM, SIZES, STEPS, batches
     from tunewell.hypergradient import SGD, reverse
 
-    one = trained(SIZES, *batches(), optimizer=SGD(LR, MOMENTUM), steps=STEPS)
+    peer: Any = importlib.import_module("benchmarks.peers.gradient_torchopt")
+    one = trained(peer.SIZES, *peer.batches(), optimizer=SGD(peer.LR, peer.MOMENTUM), steps=peer.STEPS)
     taken, found = [], None
     for _ in range(2 if quick else 9):
         start = time.perf_counter()
-        found = reverse(one, {"decay": np.array(DECAY)}, every=STEPS)
+        found = reverse(one, {"decay": np.array(peer.DECAY)}, every=peer.STEPS)
         taken.append(time.perf_counter() - start)
     home = Environment(ROOT / ".venvs" / "gradient")
     home._make()
@@ -295,7 +296,7 @@ def _real(seed: int, quick: bool) -> list[tuple[float, float]]:
     from tunewell.hypergradient import Adam, reverse
 
     train, held, test = digits(300, 300, seed)
-    settings = {"optimizer": Adam(), "steps": 100, "batch": 50, "seed": seed}
+    settings: dict[str, Any] = {"optimizer": Adam(), "steps": 100, "batch": 50, "seed": seed}
     one, judge = (trained([64, 32, 32, 10], train, part, **settings) for part in (held, test))
     space = {"lr": tw.Float(1e-4, 0.3, log=True), **vector("decay", 3, tw.Float(1e-6, 1, log=True))}
     gather = Objective(one, vectors={"decay": 3}).values

@@ -9,6 +9,7 @@ import json
 import statistics
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ MOMENTUM = 0.9
 DECAY = [1e-3, 1e-3, 1e-3]
 
 
-def batches():
+def batches() -> list[tuple[Any, Any]]:
     """Training and validation rows: inputs (500, 64) and labels (500,)."""
     rng = np.random.default_rng(0)
     truth = rng.standard_normal((64, 10))
@@ -27,10 +28,10 @@ def batches():
     return [(x, (x @ truth + 3 * rng.standard_normal((500, 10))).argmax(1)) for x in inputs]
 
 
-def network(torch, seed=0):
+def network(torch: Any, seed: int = 0) -> Any:
     """The network of benchmarks.gradient_problems."""
     rng = np.random.default_rng(seed)
-    layers = []
+    layers: list[Any] = []
     for into, out in itertools.pairwise(SIZES):
         layer = torch.nn.Linear(into, out).double()
         with torch.no_grad():
@@ -40,7 +41,7 @@ def network(torch, seed=0):
     return torch.nn.Sequential(*layers[:-1])
 
 
-def gradient(torch, torchopt):
+def gradient(torch: Any, torchopt: Any) -> tuple[Any, float]:
     """One gradient."""
     from torch.nn.functional import cross_entropy
 
@@ -56,7 +57,7 @@ def gradient(torch, torchopt):
     return found, time.perf_counter() - start
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     import torch
     import torchopt

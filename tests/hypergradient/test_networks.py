@@ -130,6 +130,33 @@ def test_the_implicit_gradient_of_a_network_is_what_central_differences_say():
     assert found.bound < 1e-3 * found.norm
 
 
+def test_the_curvature_of_gauss_and_newton_is_labelled_and_exact_for_linear_outputs():
+    """With outputs that are linear in the weights nothing is left out; with others the curvature stays positive."""
+
+    def made(module, gauss_newton=True, **settings):
+        def outputs(params, batch):
+            return functional_call(module, params, batch[0])
+
+        def output_loss(found, batch):
+            return cross_entropy(found, batch[1])
+
+        def train_loss(params, hparams, batch):
+            decay = sum(part.square().sum() for part in params.values())
+            return output_loss(outputs(params, batch), batch) + hparams["decay"] * decay
+
+        parts = (outputs, output_loss) if gauss_newton else None
+        return training(module, train=train_loss, optimizer=Adam(0.03), gauss_newton=parts, **settings)
+
+    flat = [made(network(torch.nn.Linear(6, 3)), which, polish=1e-8) for which in (True, False)]
+    both = [implicit(one, {"decay": 1e-2}) for one in flat]
+    assert both[0].gradient["decay"] == pytest.approx(both[1].gradient["decay"], rel=1e-7)
+    assert "Gauss and Newton" in both[0].biased
+    assert both[1].biased == ""
+    early = made(network(), steps=3)
+    assert implicit(early, {"decay": 1e-3}, shift=0.1, trust=None).biased.startswith("damped by 0.1; the curvature")
+    assert not any("positive" in doubt for doubt in implicit(early, {"decay": 1e-3}, trust=None).doubts)
+
+
 def test_truncation_is_labelled_and_whole_at_the_full_length():
     one = training()
     assert truncated(one, VALUES, last=30).flat() == pytest.approx(reverse(one, VALUES).flat())

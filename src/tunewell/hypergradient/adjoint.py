@@ -38,6 +38,7 @@ def implicit(
     tolerance: float = 1e-10,
     most: int | None = None,
     damping: float = 0.0,
+    shift: float = 0.0,
     trust: float | None = 0.1,
     check: bool = False,
 ) -> Hypergradient:
@@ -45,8 +46,9 @@ def implicit(
 
     `start`: weights to begin solving from; `weights`: solved already, nothing is solved. The system is solved to a
     relative residual `tolerance` or with `most` products: by conjugate gradients, with `damping`, a share of the
-    largest curvature, or by Neumann's series of `most` terms (50). `check` compares it with central differences along
-    one direction, which solves twice more.
+    largest curvature, and `shift`, a curvature, added to all of them; or by Neumann's series of `most` terms (50). A
+    shift of 1 / (lr steps) does for the answer what stopping after so many steps does for training. `check` compares it
+    with central differences along one direction, which solves twice more.
 
     Raises GradientError where the curvature is not positive, F has no derivative, a number is not finite, or the error
     may be more than a share `trust` of the gradient. With `trust=None` these are the `doubts` of the result.
@@ -54,14 +56,14 @@ def implicit(
     layout = Layout(values)
     if weights is None:
         weights = inner.solve(values, start)
-    solve = _solver(solver, tolerance, most, damping)
+    solve = _solver(solver, tolerance, most, damping, shift)
     place = _Place(inner, layout, values, weights, solve)
     sentence = inner.doubt(weights, values)
     found = Hypergradient(
         place.loss,
         layout.plain(place.gradient),
         "implicit",
-        biased=f"damped by {damping:g} of the largest curvature" if damping else "",
+        biased="; ".join(filter(None, [_told(damping, shift), getattr(inner, "bias", "")])),
         held=tuple(layout.held),
         stationarity=norm(place.residual),
         residual=place.solution.residual(place.slope),
@@ -75,14 +77,19 @@ def implicit(
     return judged(found, trust, float(np.linalg.norm(layout.flat(_arrays(layout, values)))))
 
 
-def _solver(solver: str, tolerance: float, most: int | None, damping: float) -> Solve:
+def _told(damping: float, shift: float) -> str:
+    parts = [f"{damping:g} of the largest curvature"] * bool(damping) + [f"{shift:g}"] * bool(shift)
+    return f"damped by {' and '.join(parts)}" if parts else ""
+
+
+def _solver(solver: str, tolerance: float, most: int | None, damping: float, shift: float) -> Solve:
     if solver == "neumann":
         return lambda a, b, start=None: neumann(a, b, terms=50 if most is None else most)
 
     def solve(a: Product, b: Any, start: Any = None) -> Solution:
-        shift = damping * conjugate(a, b, tolerance=0.0, most=5).largest if damping else 0.0
-        shift = shift if math.isfinite(shift) else 0.0
-        return conjugate(a, b, tolerance=tolerance, most=most, damping=shift, start=start)
+        share = damping * conjugate(a, b, tolerance=0.0, most=5).largest if damping else 0.0
+        total = shift + (share if math.isfinite(share) else 0.0)
+        return conjugate(a, b, tolerance=tolerance, most=most, damping=total, start=start)
 
     return solve
 
