@@ -140,11 +140,13 @@ def test_the_curvature_of_gauss_and_newton_is_labelled_and_exact_for_linear_outp
         def output_loss(found, batch):
             return cross_entropy(found, batch[1])
 
-        def train_loss(params, hparams, batch):
-            decay = sum(part.square().sum() for part in params.values())
-            return output_loss(outputs(params, batch), batch) + hparams["decay"] * decay
+        def penalty(params, hparams):
+            return hparams["decay"] * sum(part.square().sum() for part in params.values())
 
-        parts = (outputs, output_loss) if gauss_newton else None
+        def train_loss(params, hparams, batch):
+            return output_loss(outputs(params, batch), batch) + penalty(params, hparams)
+
+        parts = (outputs, output_loss, penalty) if gauss_newton else None
         return training(module, train=train_loss, optimizer=Adam(0.03), gauss_newton=parts, **settings)
 
     flat = [made(network(torch.nn.Linear(6, 3)), which, polish=1e-8) for which in (True, False)]

@@ -30,10 +30,10 @@ class Training:
     gradient of that norm: what the implicit way wants. Everything stays on the device, and in the precision, of the
     module's parameters: double precision for figures to be compared, single for speed.
 
-    `gauss_newton` are two functions, `outputs(params, batch)` and `output_loss(outputs, batch)`, of which the training
-    loss is made, but for terms such as penalties. The implicit way then leaves out the curvature of the outputs, which
-    makes the rest positive far from a minimum as well; `biased` of the result says so (J. Martens: New insights and
-    perspectives on the natural gradient method. JMLR 21, 2020, section 8).
+    `gauss_newton` are the three functions that the training loss is made of: `outputs(params, batch)`,
+    `output_loss(outputs, batch)` and `penalty(params, hparams)`. The implicit way then leaves out the curvature of the
+    outputs, which costs less, and makes the rest positive far from a minimum as well; `biased` of the result says so
+    (J. Martens: New insights and perspectives on the natural gradient method. JMLR 21, 2020, section 8).
 
     The first use tries the losses, and raises GradientError with a sentence on what to change: for dropout, batch norm,
     a detached loss, operations in place, chance.
@@ -52,7 +52,7 @@ class Training:
         batch: int | None = None,
         seed: int = 0,
         polish: float | None = None,
-        gauss_newton: tuple[Callable[..., torch.Tensor], Callable[..., torch.Tensor]] | None = None,
+        gauss_newton: tuple[Loss, Loss, Loss] | None = None,
     ) -> None:
         self.module, self.train, self.validation, self._parts = module, train, validation, gauss_newton
         self._train_loss, self._val_loss = train_loss, val_loss
@@ -205,16 +205,15 @@ class Training:
         return lambda vector: torch.autograd.grad(slope, weights, vector, retain_graph=True)[0]
 
     def _gauss_newton(
-        self, weights: torch.Tensor, values: Mapping[str, Any], outputs: Loss, output_loss: Loss
+        self, weights: torch.Tensor, values: Mapping[str, Any], outputs: Loss, output_loss: Loss, penalty: Loss
     ) -> Product:
-        """A vector v (p,) to J' L'' J v, with the Jacobian J of the outputs, and the Hessian of the other terms."""
+        """A vector v (p,) to J' L'' J v + P'' v, with the Jacobian J of the outputs, and the penalty P."""
         found = outputs(self.params(weights), self.train)
         fixed = found.detach().requires_grad_()
         by_output = torch.autograd.grad(output_loss(fixed, self.train), fixed, create_graph=True)[0]
         dual = torch.zeros_like(found, requires_grad=True)
         pulled = torch.autograd.grad(found, weights, dual, create_graph=True)[0]
-        other = self.train_loss(weights, values, self.train) - output_loss(found, self.train)
-        slope = torch.autograd.grad(other, weights, create_graph=True)[0]
+        slope = torch.autograd.grad(penalty(self.params(weights), values), weights, create_graph=True)[0]
 
         def product(vector: torch.Tensor) -> torch.Tensor:
             pushed = torch.autograd.grad(pulled, dual, vector, retain_graph=True)[0]
