@@ -206,6 +206,34 @@ def torchopt(quick: bool) -> Iterator[Row]:
     yield Row(*seconds, name="beside TorchOpt: seconds a gradient", target="<= 1 x peer", unit="s")
 
 
+@figure("transformer, damped Gauss-Newton: a gradient in trainings", target="<= 0.3")
+def transformer(quick: bool) -> Iterator[Row]:
+    """Two layers, 500 steps, four penalties: eight products, damped as training is that stops there; labelled as biased.
+    Central differences train eight times more.
+    """
+    import torch
+
+    from benchmarks.gradient_transformer import LR, MOMENTUM, training
+
+    torch.set_num_threads(1)
+    steps = 20 if quick else 500
+    one, decay = training(steps), np.full(4, 3e-3)
+    start = time.perf_counter()
+    weights = one.trained({"decay": decay})[0]
+    between = time.perf_counter()
+    shift = (1 - MOMENTUM) / (LR * steps)
+    found = implicit(one, {"decay": decay}, weights=weights, most=8, shift=shift, trust=None, bound=False)
+    end = time.perf_counter()
+    yield Row((end - between) / (between - start), unit="trainings")
+    exact = []
+    for move in 3e-6 * np.eye(4):
+        up, down = (one.val_loss(one.trained({"decay": decay + sign * move})[0]).item() for sign in (1, -1))
+        exact.append((up - down) / 6e-6)
+    mine, theirs = found.gradient["decay"], np.array(exact)
+    cosine = float(mine @ theirs / np.linalg.norm(mine) / np.linalg.norm(theirs))
+    yield Row(cosine, name="transformer: cosine to central differences", target=">= 0.95", unit="")
+
+
 # --- worth -----------------------------------------------------------------------------------------------------------
 
 
