@@ -16,7 +16,7 @@ WIDTH, CONTEXT, HEADS = 32, 32, 4
 LR, MOMENTUM = 0.03, 0.9
 
 
-class Block(torch.nn.Module):
+class Block(torch.nn.Module):  # type: ignore[misc]
     """Attention and a perceptron, each beside a way around it."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Block(torch.nn.Module):
         return x + self.back(torch.nn.functional.gelu(self.wide(self.second(x))))
 
 
-class Transformer(torch.nn.Module):
+class Transformer(torch.nn.Module):  # type: ignore[misc]
     """Bytes below 128 to the logits of the next."""
 
     def __init__(self) -> None:

@@ -291,6 +291,26 @@ def test_a_network_is_tuned_by_the_method():
     assert study.best.value < study.loss(0)
 
 
+def test_single_precision_is_checked_as_well():
+    """Central differences of single precision have few digits: what they cannot tell is no reason to refuse."""
+    x, y = rows()
+    module = network().float()
+
+    def train_loss(params, hparams, batch):
+        decay = sum(part.square().sum() for part in params.values())
+        return cross_entropy(functional_call(module, params, batch[0]), batch[1]) + hparams["decay"] * decay
+
+    def val_loss(params, batch):
+        return cross_entropy(functional_call(module, params, batch[0]), batch[1])
+
+    data = (x.float(), y)
+    one = Training(module, train_loss, val_loss, data, data, optimizer=SGD("lr", 0.9), steps=30)
+    for decay in (1e-6, 1e-3):
+        found = differentiate(one, {"lr": 0.05, "decay": decay}, check=True)
+        assert found.checked < 0.05
+        assert found.weights.dtype == torch.float32
+
+
 def test_the_module_stays_as_it_is():
     module = network()
     before = [part.clone() for part in module.parameters()]
