@@ -208,7 +208,7 @@ def torchopt(quick: bool) -> Iterator[Row]:
 
 @figure("transformer, damped Gauss-Newton: a gradient in trainings", target="<= 0.3")
 def transformer(quick: bool) -> Iterator[Row]:
-    """Two layers, 500 steps, four penalties; eight products, damped as training is that stops there, labelled as biased.
+    """Two layers, 500 steps, four penalties; eight products, damped as training that stops there is; labelled so.
     Central differences train eight times more.
     """
     import torch
