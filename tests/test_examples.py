@@ -20,9 +20,10 @@ SMALL = {
     "several_processes.py": ["8"],
     "network_and_trees.py": ["7", "2"],
     "data_share.py": ["2", "3000"],
+    "flipped_labels.py": ["2", "300"],
 }
 """The arguments of each example that make it quick."""
-WITH_TORCH = {"language_model.py": ["2", "2048"]}
+WITH_TORCH = {"language_model.py": ["2", "2048"], "learned_schedule.py": ["2", "6"]}
 """The same for those that need PyTorch."""
 
 

@@ -21,13 +21,14 @@ SIBLINGS = ("methods", "stores", "executors", "report")
 INSIDE = ("report", "cli")
 """What the library imports inside functions only: who tunes from a program need not load what draws and prints."""
 
-HEAVY = ("alembic", "cloudpickle", "plotly", "psycopg", "pyarrow", "rich", "scipy", "sklearn", "threadpoolctl")
+HEAVY = ("alembic", "cloudpickle", "plotly", "psycopg", "pyarrow", "rich", "scipy", "sklearn", "threadpoolctl", "torch")
 """Imported inside functions, so that who does not use it does not wait for it."""
 
 ALLOWED = (
     "honest/compare.py",
     "honest/shrinkage.py",
     "honest/worth.py",
+    "hypergradient/networks/",
     "methods/front.py",
     "methods/promise.py",
     "methods/readings.py",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         CheckpointError,
         Conflict,
         FileError,
+        GradientError,
         MissingExtra,
         NotAStudy,
         ObjectiveError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from tunewell.methods.freezethaw import FreezeThaw
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
+    from tunewell.methods.hypergradient import HyperGradient
     from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
@@ -83,8 +85,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "tunewell.errors": "TunewellError SpaceError StudyError Unsupported ObjectiveError FileError CheckpointError "
-    "MissingExtra StoreError NotAStudy TooNew Conflict Stale Released",
+    "tunewell.errors": "TunewellError SpaceError StudyError Unsupported ObjectiveError GradientError FileError "
+    "CheckpointError MissingExtra StoreError NotAStudy TooNew Conflict Stale Released",
     "tunewell.executors.inline": "Inline",
     "tunewell.executors.processes": "Processes",
     "tunewell.executors.run": "Run",
@@ -106,6 +108,7 @@ _HOMES = {
     "tunewell.methods.evolution": "Evolution",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
+    "tunewell.methods.hypergradient": "HyperGradient",
     "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
@@ -147,9 +150,11 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Float",
     "FreezeThaw",
     "Goal",
+    "GradientError",
     "Grid",
     "Halton",
     "Halving",
+    "HyperGradient",
     "Hyperband",
     "Importance",
     "Inline",

@@ -5,6 +5,7 @@ TunewellError
 ├── StudyError(ValueError)         a study is asked for something that it cannot mean
 │   └── Unsupported                a method cannot serve this space, these goals or this objective
 ├── ObjectiveError(TypeError)      the training function cannot be called, or answers nonsense
+├── GradientError(ArithmeticError) a gradient cannot be had, or not be trusted: says what to change
 ├── FileError(ValueError)          a study file is wrong: says the file, the line and the nearest right word
 ├── CheckpointError(OSError)       a checkpoint is missing, cut short or altered
 ├── MissingExtra(ImportError)      an optional dependency is not installed: says what to install
@@ -43,6 +44,10 @@ class Unsupported(StudyError):
 
 class ObjectiveError(TunewellError, TypeError):
     """The training function cannot be called with one `run`, or answers what is not a metric."""
+
+
+class GradientError(TunewellError, ArithmeticError):
+    """A gradient by hyperparameters cannot be had, or not be trusted; the message says why, the hint what to change."""
 
 
 class FileError(TunewellError, ValueError):

@@ -134,7 +134,7 @@ def _follow(history: History, event: Event, study: Study) -> History:
     if not all(map(math.isfinite, values)):
         _fail(history, key, point, job.until, event)
         return history
-    slopes = _slopes(event, job.config, point, study)
+    slopes = slopes_of(event, job.config, study)
     errors = [float(event.std.get(goal.metric, math.nan)) for goal in study.objectives]
     fresh = Outcome(point, job.until, [0.0] * len(values), [0.0] * len(errors))
     outcome = history.done.setdefault((key, job.until), fresh)
@@ -156,7 +156,7 @@ def _fail(history: History, key: str, point: list[float], until: int, result: Re
         del history.done[earlier]
 
 
-def _slopes(result: Result, config: Config, point: list[float], study: Study) -> list[float]:
+def slopes_of(result: Result, config: Config, study: Study) -> list[float]:
     """The gradient of a result turned to the loss and, by the chain rule, to the coordinates of its point.
 
     It is that of the first goal, and says nothing where this is a constraint. An entry that is inactive, takes separate
@@ -166,6 +166,7 @@ def _slopes(result: Result, config: Config, point: list[float], study: Study) ->
     if not result.gradient or goal.is_constraint:
         return []
     sign, found = -1.0 if goal.maximize else 1.0, []
+    point = study.space.encode(config).tolist()
     for dimension, axis, unit in zip(study.space.dimensions, study.space.axes, point, strict=True):
         active = not math.isnan(unit)
         width = axis.slope(config.get(dimension.name)) if active and dimension.size is None else math.nan
