@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tunewell.methods.freezethaw import FreezeThaw
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
+    from tunewell.methods.nsga2 import NSGA2
     from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
@@ -102,6 +103,7 @@ _HOMES = {
     "tunewell.methods.enough": "Enough",
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
+    "tunewell.methods.nsga2": "NSGA2",
     "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
@@ -157,6 +159,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "MemoryStore",
     "Method",
     "MissingExtra",
+    "NSGA2",
     "Nested",
     "Normal",
     "NotAStudy",

@@ -20,6 +20,8 @@
     zoom.py          Zoom
     cube.py          a space as a model and a search see it: many points at once
     history.py       what ended, as a model reads it
+    genes.py         configs as genes: crossover and mutation of points
+    nsga2.py         NSGA2: evolution with several goals
     tpe.py           TPE: the density of the good trials over that of the others
     terms.py         what an acquisition is made of
     front.py         what several goals make of it
