@@ -77,7 +77,21 @@ if TYPE_CHECKING:
     from tunewell.stores.address import open_store
     from tunewell.stores.memory import MemoryStore
     from tunewell.stores.sql import SqlStore
-    from tunewell.study import Act, Best, Goal, Importance, Job, Limits, Report, Result, Steps, Study, Trial
+    from tunewell.study import (
+        Act,
+        Best,
+        Front,
+        Goal,
+        Importance,
+        Job,
+        Limits,
+        Report,
+        Result,
+        Steps,
+        Study,
+        Tradeoff,
+        Trial,
+    )
 
 __version__ = "0.1.0"
 
@@ -119,7 +133,7 @@ _HOMES = {
     "tunewell.stores.address": "open_store",
     "tunewell.stores.memory": "MemoryStore",
     "tunewell.stores.sql": "SqlStore",
-    "tunewell.study": "Act Best Goal Importance Job Limits Report Result Steps Study Trial",
+    "tunewell.study": "Act Best Front Goal Importance Job Limits Report Result Steps Study Tradeoff Trial",
     "tunewell.replay": "verify",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -142,6 +156,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "FileError",
     "Float",
     "FreezeThaw",
+    "Front",
     "Goal",
     "Grid",
     "Halton",
@@ -196,6 +211,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Take",
     "Then",
     "TooNew",
+    "Tradeoff",
     "Trial",
     "TunewellError",
     "Unique",

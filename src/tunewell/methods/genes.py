@@ -6,7 +6,7 @@ K. Deb, M. Goyal: A combined genetic adaptive search (GeneAS) for engineering de
 
 A value that has neighbours, such as an integer, stands for its whole cell of the unit interval, and a child begins at a
 random place of it: rounding to the middles would hold integers where they are, or draw them to one side. Beyond the
-ends an integer is reflected, so that mutation alone drifts nowhere; a float stays at the end, where good ones often are.
+ends an integer is reflected, so that mutation alone drifts nowhere; a float stays there: good ones often do.
 """
 
 from __future__ import annotations

@@ -224,8 +224,9 @@ def _violation(goal: Goal, value: float) -> float:
 
 def _winner(parents: Sequence[Parent], rng: np.random.Generator) -> Parent:
     """The better of two by their places; by chance where these are the same. Deb et al., section III-B."""
-    one, other = (parents[number] for number in rng.integers(len(parents), size=2).tolist())
-    return other if other.place < one.place else one
+    first, second = rng.integers(len(parents), size=2)
+    one: Parent = parents[first]
+    return parents[second] if parents[second].place < one.place else one
 
 
 def survivors(pool: Sequence[Parent], count: int, niches: bool, rng: np.random.Generator) -> list[Parent]:

@@ -21,6 +21,7 @@ from tunewell.report.review import Review, Section, review
 from tunewell.report.sealed import sentences
 from tunewell.report.whole import whole
 from tunewell.study import Best, Limits, Study, Trial
+from tunewell.trials import best as best_of
 
 HERE = Path(__file__).parent
 ROWS = 500
@@ -151,7 +152,7 @@ def _trial_counts(scene: Scene, limits: Limits) -> str:
 
 
 def _best(study: Study) -> str:
-    best = study.best
+    best = best_of(study)
     if best is None:
         return _section(
             "Best config", "", _tag("p", "None yet: no trial has reached the last step and kept every constraint.")

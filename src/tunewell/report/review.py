@@ -15,6 +15,7 @@ from tunewell.importance import Explained, explained
 from tunewell.report import text
 from tunewell.report.axes import axes
 from tunewell.study import Best, Study, canonical
+from tunewell.trials import best as best_of
 
 PLAIN = ("Random", "Sobol", "Halton", "LatinHypercube")
 """Methods whose trials do not depend on results."""
@@ -47,7 +48,7 @@ class Review:
 
 def review(study: Study) -> Review:
     """The review of a study as it is now. Reads the log alone; takes seconds, most of them for the importance."""
-    found, best = explained(study), study.best
+    found, best = explained(study), best_of(study)
     sections = [
         Section("What was searched", tuple(_searched(study))),
         Section("What it cost", tuple(_cost(study))),

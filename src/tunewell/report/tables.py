@@ -19,6 +19,7 @@ from tunewell.importance import Explained, Importance
 from tunewell.report import text
 from tunewell.report.whole import whole
 from tunewell.study import Curve, Job, Study, Trial
+from tunewell.trials import best as best_of
 
 Row = dict[str, Any]
 
@@ -67,7 +68,7 @@ def _utc(time: float) -> str | None:
 
 def study_row(study: Study) -> Row:
     """One study in plain values: name, goal, method, what it has used, its best, when it was last heard of."""
-    best, trials, readings = study.best, study.trials, readings_of(study)
+    best, trials, readings = best_of(study), study.trials, readings_of(study)
     count = {status: sum(trial.status == status for trial in trials) for status in STATUS}
     used = budget.spent(study)
     return {
