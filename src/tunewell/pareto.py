@@ -1,8 +1,8 @@
 """What people look at where a study has several goals: the trade-offs that nothing dominates, and one of them to take.
 
-A view of a Study, computed when asked for. Each objective is shrunken on its own, as `tunewell.honest.shrinkage` does for
-one, with all configs near the front as the crowd that a lucky one stands out from. That takes out a part of the luck by
-which a front is chosen: its points are still a little too good where the noise is as large as the gaps between configs.
+A view of a Study, computed when asked for. Each objective is shrunken on its own, as `tunewell.honest.shrinkage` does
+for one, and all configs near the front are the crowd that a lucky one stands out from. That takes out a part of the
+luck by which a front is chosen: where the noise is as large as the gaps between configs, its points stay too good.
 """
 
 from __future__ import annotations
