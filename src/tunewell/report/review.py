@@ -303,7 +303,8 @@ def _missing(study: Study, best: Best | None, found: Explained) -> Iterator[str]
     yield from _lost(study)
     yield from _stopped_early(study)
     if len(study.objectives) > 1:
-        yield f"Which compromise is best: the winner is that of {text.plain(study.objectives[0].metric)} alone."
+        first, count = text.plain(study.objectives[0].metric), len(study.pareto)
+        yield f"Which compromise is best: the winner is that of {first} alone, and {count} configs are on the front."
     yield from _edges(study, best)
 
 
