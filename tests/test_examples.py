@@ -20,6 +20,7 @@ SMALL = {
     "several_processes.py": ["8"],
     "network_and_trees.py": ["7", "2"],
     "data_share.py": ["2", "3000"],
+    "accuracy_and_latency.py": ["14"],
 }
 """The arguments of each example that make it quick."""
 WITH_TORCH = {"language_model.py": ["2", "2048"]}

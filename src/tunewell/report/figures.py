@@ -95,8 +95,8 @@ def front_of(scene: Scene, found: Front, x: str | None = None, y: str | None = N
         _knee(found, (across, up)),
     ]
     layout = {
-        "xaxis": {"title": _named(across), "type": axis_type(point.estimates[across] for point in found)},
-        "yaxis": {"title": _named(up), "type": axis_type(point.estimates[up] for point in found)},
+        "xaxis": {"title": _named(across), "type": axis_type(x for trace in traces for x in trace["x"])},
+        "yaxis": {"title": _named(up), "type": axis_type(y for trace in traces for y in trace["y"])},
     }
     others = [name for name in names if name not in (across, up)]
     note = _note(sum(len(trace["x"]) for trace in traces[:3]), len(scene.scored))
