@@ -1,6 +1,6 @@
 """Two goals of a classifier: its error, and how long it takes to answer, both measured.
 Shows several goals, what dominates what, and three ways to take one config of the front.
-80 trials on 1 worker, so that nothing disturbs the clock, about a minute: python accuracy_and_latency.py [TRIALS]
+80 trials on 1 worker, so that nothing disturbs the clock, about 60 seconds: python accuracy_and_latency.py [TRIALS]
 """
 
 import statistics
