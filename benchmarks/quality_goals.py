@@ -29,7 +29,8 @@ from dev import ROOT, Environment
 from tunewell.contract.methods import new_study, propose
 from tunewell.space import Config
 from tunewell.study import Act, Failure, Result
-from tunewell.surrogates.hypervolume import hypervolume, non_dominated
+from tunewell.surrogates.hypervolume import hypervolume
+from tunewell.surrogates.pareto import non_dominated
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

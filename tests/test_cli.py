@@ -673,3 +673,22 @@ def test_a_file_of_the_name_of_a_module_is_not_that_module(folder: Path) -> None
     (folder / "click.py").write_text("import helper\ndef train(run):\n    return helper.score(run.config['lr'])\n")
     found = called(folder, "run", "study.toml", "--objective", "click.py:train", "--json", "--trials", "2")
     assert json.loads(found.stdout)["trials"] == {"done": 2}
+
+
+def test_best_of_several_goals(folder: Path, say: Any) -> None:
+    with tw.open_study("study", "tune.db", space={"x": tw.Int(0, 9)}, minimize=["loss", "size"]) as study:
+        for x, loss, size in [(0, 0.0, 10.0), (1, 1.0, 1.0), (2, 9.0, 0.0), (3, 9.5, 5.0)]:
+            study.add({"x": x}, {"loss": loss, "size": size})
+    shown = say("best").out
+    assert "3 trade-offs" in shown
+    assert "trial 1: loss = 1, size = 1" in shown
+    assert [point["config"]["x"] for point in say("best", "--json").json["points"]] == [0, 1, 2]
+    assert say("best", "--goal", "size", "--json").json["config"] == {"x": 2}
+    assert say("best", "--knee", "--json").json["config"] == {"x": 1}
+    assert say("best", "--weight", "loss=100", "--json").json["config"] == {"x": 0}
+    assert "they are: loss, size" in say("best", "--goal", "speed", code=2).err.lower()
+    assert "Write --weight" in say("best", "--weight", "loss", code=2).err
+    assert "Choose one" in say("best", "--checkpoint", "out", code=2).err
+    assert "exclude each other" in say("best", "--knee", "--goal", "loss", code=2).err
+    assert "loss" in say("show").out
+    assert "The winner" in say("report").out

@@ -21,6 +21,7 @@ SMALL = {
     "network_and_trees.py": ["7", "2"],
     "data_share.py": ["2", "3000"],
     "flipped_labels.py": ["2", "300"],
+    "accuracy_and_latency.py": ["14"],
 }
 """The arguments of each example that make it quick."""
 WITH_TORCH = {"language_model.py": ["2", "2048"], "learned_schedule.py": ["2", "6"]}

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
     from tunewell.methods.hypergradient import HyperGradient
+    from tunewell.methods.nsga2 import NSGA2
     from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
     from tunewell.methods.random import Random
@@ -80,7 +81,21 @@ if TYPE_CHECKING:
     from tunewell.stores.address import open_store
     from tunewell.stores.memory import MemoryStore
     from tunewell.stores.sql import SqlStore
-    from tunewell.study import Act, Best, Goal, Importance, Job, Limits, Report, Result, Steps, Study, Trial
+    from tunewell.study import (
+        Act,
+        Best,
+        Front,
+        Goal,
+        Importance,
+        Job,
+        Limits,
+        Report,
+        Result,
+        Steps,
+        Study,
+        Tradeoff,
+        Trial,
+    )
 
 __version__ = "0.1.0"
 
@@ -109,6 +124,7 @@ _HOMES = {
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.hypergradient": "HyperGradient",
+    "tunewell.methods.nsga2": "NSGA2",
     "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
     "tunewell.methods.random": "Random",
@@ -124,7 +140,7 @@ _HOMES = {
     "tunewell.stores.address": "open_store",
     "tunewell.stores.memory": "MemoryStore",
     "tunewell.stores.sql": "SqlStore",
-    "tunewell.study": "Act Best Goal Importance Job Limits Report Result Steps Study Trial",
+    "tunewell.study": "Act Best Front Goal Importance Job Limits Report Result Steps Study Tradeoff Trial",
     "tunewell.replay": "verify",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -149,6 +165,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "FileError",
     "Float",
     "FreezeThaw",
+    "Front",
     "Goal",
     "GradientError",
     "Grid",
@@ -168,6 +185,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "MemoryStore",
     "Method",
     "MissingExtra",
+    "NSGA2",
     "Nested",
     "Normal",
     "NotAStudy",
@@ -204,6 +222,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Take",
     "Then",
     "TooNew",
+    "Tradeoff",
     "Trial",
     "TunewellError",
     "Unique",

@@ -27,6 +27,7 @@ from tunewell.owner import new_owner
 from tunewell.protocols import Store
 from tunewell.space import Config, Space
 from tunewell.study import Act, Best, Entry, Event, Failure, Goal, Job, Limits, Metrics, Result, Settings, Steps, Study
+from tunewell.trials import best as best_of
 from tunewell.trials import leaders, winners
 
 log = logging.getLogger("tunewell")
@@ -313,8 +314,8 @@ class LiveStudy(Study):
         return overtuning([self.objectives[0].loss(each) for each in (*reading.others.values(), reading.score)])
 
     def _read_vault(self, score: Callable[[Best, Sealed], float], others: Sequence[Best]) -> Reading:
-        record, best = self.sealed, self.best
-        if record is None or self.files is None or best is None:
+        record, found = self.sealed, best_of(self)
+        if record is None or self.files is None or found is None:
             what = "nothing has finished yet" if record is not None else "the study has no sealed test set"
             raise StudyError(what, hint="Open the study with data=Split(x, y).")
         number = len(self.readings) + 1
@@ -322,11 +323,11 @@ class LiveStudy(Study):
             log.warning(
                 "the sealed test set is read for the %d. time: its score is no longer that of unseen data", number
             )
-        intent = {"read": number, "trial": best.trial, "config": dict(best.config), "validation": best.estimate}
+        intent = {"read": number, "trial": found.trial, "config": dict(found.config), "validation": found.estimate}
         self.write(Act("vault", intent, by=self.owner))
         sealed = unseal(self.files / "vault", record)
-        earlier = {str(each.trial): float(score(each, sealed)) for each in others if each.trial != best.trial}
-        end = {"read": number, "score": float(score(best, sealed)), **({"others": earlier} if earlier else {})}
+        earlier = {str(each.trial): float(score(each, sealed)) for each in others if each.trial != found.trial}
+        end = {"read": number, "score": float(score(found, sealed)), **({"others": earlier} if earlier else {})}
         self.write(Act("vault", end, by=self.owner))
         return self.readings[-1]
 

@@ -21,6 +21,7 @@ from tunewell.loop import tune
 from tunewell.space import Config
 from tunewell.stores.address import open_store
 from tunewell.study import Best
+from tunewell.trials import best as best_of
 
 
 class Outer(msgspec.Struct, frozen=True):
@@ -128,7 +129,7 @@ def nested(
 
 
 def _outcome(study: LiveStudy) -> Outer:
-    reading, best, record = study.readings[0], study.best, study.sealed
+    reading, best, record = study.readings[0], best_of(study), study.sealed
     if reading.score is None or best is None or record is None:
         raise StudyError(f"the test of {study.name!r} did not end", hint="Mend the test, and give nested() a new name.")
     rest, test = record["rows"]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
+from tunewell.errors import StudyError
 from tunewell.events import (
     FOREIGN,
     Act,
@@ -31,6 +32,7 @@ from tunewell.events import (
     Steps,
 )
 from tunewell.importance import Importance, explained
+from tunewell.pareto import Front, Tradeoff, pareto
 from tunewell.space import Config, Space
 from tunewell.trials import Best, Trial, against_default, best, canonical, incumbents, replicates, trials
 
@@ -45,6 +47,7 @@ __all__ = [
     "Entry",
     "Event",
     "Failure",
+    "Front",
     "Goal",
     "Importance",
     "Job",
@@ -56,6 +59,7 @@ __all__ = [
     "Settings",
     "Steps",
     "Study",
+    "Tradeoff",
     "Trial",
     "View",
     "canonical",
@@ -112,7 +116,7 @@ class Study:
     """The append-only log of one search.
 
     For methods: `space`, `goals`, `steps`, `limits`, `jobs`, `results`, `pending()`, `loss(job)`, `part(label)`,
-    `root`, `fold(key, init, update)`. For people: `trials`, `best`, `importance()`,
+    `root`, `fold(key, init, update)`. For people: `trials`, `best`, `pareto`, `importance()`,
     `curve(job)`. A method never changes a Study.
     """
 
@@ -430,8 +434,24 @@ class Study:
     def best(self) -> Best | None:
         """The config with the best estimate among those that reached the largest `until`; None before the first
         result.
+
+        Raises StudyError where the study has several objectives: no config is the best at all of them.
         """
+        if len(self.objectives) > 1:
+            names = ", ".join(goal.metric for goal in self.objectives)
+            raise StudyError(
+                f"the study has several objectives ({names}), and so no best config",
+                hint="study.pareto has the trade-offs: take its knee, its best(metric) or its weighted({metric: 2}).",
+            )
         return best(self)
+
+    @property
+    def pareto(self) -> Front:
+        """The configs that no other one dominates, by estimates that luck has been taken out of as far as the noise is
+        known; `pareto.knee`, `.best(metric)` and `.weighted({metric: 2})` are one of them. Empty before the first
+        result.
+        """
+        return pareto(self)
 
     def importance(self) -> list[Importance]:
         """What each entry contributes to the differences between the results, the most important first; no shares

@@ -151,6 +151,13 @@ class Standing(msgspec.Struct, frozen=True):
         means = self.measured.means if self.belief is None else self.belief.moments()[0]
         return [float(mean) for mean in means]
 
+    def interval(self, place: int) -> tuple[float, float] | None:
+        """The 90 % interval of the true loss of the config at a place; None where the noise is unknown."""
+        if self.belief is not None:
+            return self.belief.interval(place)
+        mean = float(self.measured.means[place])
+        return (mean, mean) if self.noise == "none" else None
+
 
 def standing(study: Study) -> Standing | None:
     """How the configs that trained longest compare; None before the first result."""
@@ -158,22 +165,43 @@ def standing(study: Study) -> Standing | None:
     return _standing(study, groups) if groups else None
 
 
-def _standing(study: Study, groups: Sequence[Sequence[tuple[int, float]]]) -> Standing:
+def contenders(study: Study) -> list[tuple[int, ...]]:
+    """The jobs of each config that reached the largest `until`, as far as all their objectives are finite; of those
+    measured by folds, the ones that had most of them.
+    """
+    goals, folded = range(len(study.objectives)), _is_folded(study)
+    groups = [tuple(job for job, _ in group) for group in finals(study).groups.values()] if goals else []
+    told = [tuple(job for job in group if all(math.isfinite(study.loss(job, g)) for g in goals)) for group in groups]
+    most = max(map(len, told), default=0)
+    return [group for group in told if len(group) == most or (group and not folded)]
+
+
+def compared(study: Study, groups: Sequence[Sequence[int]], goal: int) -> Standing:
+    """How configs compare by one objective of several, each by its jobs."""
+    return _standing(study, [[(job, study.loss(job, goal)) for job in group] for group in groups], goal, True)
+
+
+def _standing(
+    study: Study, groups: Sequence[Sequence[tuple[int, float]]], goal: int = 0, whole: bool = False
+) -> Standing:
     from tunewell.honest.shrinkage import Belief, Measured
 
     jobs = tuple(tuple(job for job, _ in group) for group in groups)
     losses, taken = _paired(study, groups)
+    metric = study.objectives[goal].metric
     measured = Measured(losses, taken=taken)
     if measured.is_exact:
         return Standing(jobs, measured, None, "none")
-    known = _errors(study, jobs)
+    known = _errors(study, jobs, metric)
     if known is not None:
         measured = Measured(losses, known, taken=taken)
-        return Standing(jobs, measured, Belief(measured), "std" if measured.freedom < _ENOUGH else "seeds")
+        teller = "std" if measured.freedom < _ENOUGH else "seeds"
+        return Standing(jobs, measured, Belief(measured, whole=whole), teller)
     if measured.freedom:
-        return Standing(jobs, measured, Belief(measured), "seeds")
-    jitter = _jitter(study, jobs, losses)
-    return Standing(jobs, measured, Belief(measured, jitter) if jitter else None, "curve" if jitter else "")
+        return Standing(jobs, measured, Belief(measured, whole=whole), "seeds")
+    jitter = _jitter(study, jobs, losses, metric)
+    belief = Belief(measured, jitter, whole) if jitter else None
+    return Standing(jobs, measured, belief, "curve" if jitter else "")
 
 
 def _paired(study: Study, groups: Sequence[Sequence[tuple[int, float]]]) -> tuple[list[list[float]], float]:
@@ -204,9 +232,9 @@ _ENOUGH = 4
 """From so many repetitions on, these are named as what tells the noise, and not the errors that results carry."""
 
 
-def _errors(study: Study, jobs: Sequence[Sequence[int]]) -> list[float] | None:
+def _errors(study: Study, jobs: Sequence[Sequence[int]], metric: str) -> list[float] | None:
     """The standard error of the mean of each config, where every result carries its own."""
-    metric, errors = study.objectives[0].metric, []
+    errors = []
     for group in jobs:
         stds = [study.results[job].std.get(metric, math.nan) for job in group]
         if not all(math.isfinite(std) and std > 0 for std in stds):
@@ -215,30 +243,27 @@ def _errors(study: Study, jobs: Sequence[Sequence[int]]) -> list[float] | None:
     return errors
 
 
-def _jitter(study: Study, jobs: Sequence[Sequence[int]], losses: Sequence[Sequence[float]]) -> float | None:
+def _jitter(
+    study: Study, jobs: Sequence[Sequence[int]], losses: Sequence[Sequence[float]], metric: str
+) -> float | None:
     """The noise from step to step in the curves of the best 20; None where it says nothing about other seeds."""
     from tunewell.honest.shrinkage import noise_of_curves
 
     leading = sorted(range(len(jobs)), key=lambda i: losses[i][0])[:20]
-    metric = study.objectives[0].metric
     jitter = noise_of_curves([study.curve(jobs[i][0]).values.get(metric, []) for i in leading])
     return None if jitter is None or jitter <= 1e-6 * abs(losses[leading[0]][0]) else jitter
 
 
 def best(study: Study) -> Best | None:
-    """The config with the best estimate among those that reached the largest `until`."""
+    """The config with the best estimate of the first objective among those that reached the largest `until`."""
     found = standing(study) if study.objectives else None
     if found is None:
         return None
     estimates = found.estimates()
     winner = min(_whole(study, found), key=lambda i: (estimates[i], i))
-    group, interval = found.jobs[winner], None
+    group = found.jobs[winner]
     value = sum(study.loss(job) for job in group) / len(group)
-    if found.belief is not None:
-        interval = found.belief.interval(winner)
-    elif found.noise == "none":
-        interval = (value, value)
-    return _describe(study, group, found.noise, value, estimates[winner], interval)
+    return _describe(study, group, found.noise, value, estimates[winner], found.interval(winner))
 
 
 _SURE = 0.8
@@ -258,7 +283,7 @@ def incumbents(study: Study) -> list[tuple[int, int]]:
             best = _taking_over(study, groups, taken[-1][1]) if taken else name
             if best is not None:
                 taken.append((number, best))
-    return [(number, _first_of_lineage(study, groups[name][0][0])) for number, name in taken]
+    return [(number, first_of_lineage(study, groups[name][0][0])) for number, name in taken]
 
 
 def _taking_over(study: Study, groups: Mapping[str, list[tuple[int, float]]], held: str) -> str | None:
@@ -342,7 +367,7 @@ def _describe(
     result = study.results[group[0]]
     return Best(
         config=study.jobs[group[0]].config,
-        trial=_first_of_lineage(study, group[0]),
+        trial=first_of_lineage(study, group[0]),
         metric=goal.metric,
         value=sign * loss,
         estimate=sign * estimate,
@@ -354,7 +379,8 @@ def _describe(
     )
 
 
-def _first_of_lineage(study: Study, job: int) -> int:
+def first_of_lineage(study: Study, job: int) -> int:
+    """The id of the trial that a job belongs to: of the first job with its config and seed."""
     first = study.jobs[job]
     for ancestor in reversed(study.lineage(job)):
         if ancestor.config != first.config or ancestor.seed != first.seed:

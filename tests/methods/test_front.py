@@ -12,7 +12,7 @@ from tunewell.methods.history import history_of
 from tunewell.methods.promise import Modelling
 from tunewell.methods.terms import Improvement
 from tunewell.study import Act, Failure, Goal, Job, Result
-from tunewell.surrogates.hypervolume import non_dominated
+from tunewell.surrogates.pareto import non_dominated
 
 LINE = SPACES["continuous"]
 

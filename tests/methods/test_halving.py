@@ -13,7 +13,8 @@ import tunewell as tw
 from tunewell.contract.methods import MethodContract, Player, cut, new_study, propose
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import from_json, to_json
-from tunewell.methods.rungs import brackets
+from tunewell.methods.rungs import Rung, brackets
+from tunewell.study import Act, Result
 
 LINE = {"x": tw.Float(0.0, 1.0)}
 
@@ -315,10 +316,65 @@ def test_a_trial_of_one_step_is_refused():
         play(tw.ASHA(), noisy, steps=1)
 
 
-def test_several_objectives_are_refused():
-    study = tw.open_study(space=LINE, minimize=["loss", "size"], method=tw.ASHA(), steps=9, seed=0)
-    with study, pytest.raises(Unsupported, match="one objective"):
-        study.ask()
+def test_no_objective_is_refused():
+    study = new_study(tw.Space(LINE), steps=9)
+    study.commit(Act("change", {"goals": []}))
+    with pytest.raises(Unsupported, match="none"):
+        propose(tw.ASHA(), study)
+
+
+# --- several objectives ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [tw.ASHA(guard=False, early=False), tw.Hyperband(), tw.Halving(width=27)])
+def test_of_several_objectives_what_nothing_dominates_goes_on(method):
+    def train(run):
+        x, y = run.config["x"], run.config["y"]
+        for step in run.steps():
+            run.report(step, loss=x + y + 1 / step, size=1 - x + y)
+
+    space = {"x": tw.Float(0, 1), "y": tw.Float(0, 1)}
+    study = tw.tune(train, space, minimize=["loss", "size"], method=method, steps=9, trials=60, seed=0, progress=False)
+    assert any(job.until == 9 for job in study.jobs.values())
+    for job in study.jobs.values():
+        if job.parent is not None:
+            rung, known = study.jobs[job.parent].until, study.events[: job.seen]
+            ended = [study.jobs[event.job] for event in known if isinstance(event, Result)]
+            went = {other.parent for other in study.jobs.values() if other.id < job.id}
+            rivals = [other for other in ended if other.until == rung and other.tag[0] == job.tag[0]]
+            waiting = [other for other in rivals if other.id not in {*went, job.parent}]
+            assert not any(dominates(study, other.id, job.parent) for other in waiting)
+    assert tw.verify(study).holds
+    assert len(study.pareto)
+
+
+def dominates(study, one, other):
+    pairs = [(study.loss(one, goal), study.loss(other, goal)) for goal in range(2)]
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def test_those_that_go_on_cover_the_front():
+    rung = Rung(1)
+    for job in range(9):
+        rung.ask()
+        rung.arrive(job, (False, (job / 8, 1 - job / 8)))
+    gone = []
+    for _ in range(3):
+        gone.append(rung.best())
+        rung.leave(gone[-1], 3)
+    assert gone == [4, 0, 8]
+    assert rung.able == 6
+    rung.arrive(9, (True, (-1.0, -1.0)))
+    assert rung.best() != 9  # it violates a constraint
+
+
+def test_a_rung_has_to_tell_the_ranks_of_each_objective():
+    constant, random = Rung(1), Rung(1)
+    for number in range(12):
+        constant.compare((number, 5.0), (number, 5.0))
+        random.compare((number, float(number)), (number, float(-number)))
+    assert constant.is_trusted
+    assert not random.is_trusted
 
 
 @pytest.mark.parametrize(

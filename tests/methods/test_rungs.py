@@ -86,7 +86,7 @@ def test_a_rung_is_trusted_until_twelve_pairs_speak_against_it():
     rung = Rung(1)
     for number in range(12):
         assert rung.is_trusted
-        rung.compare(number, -number)
+        rung.compare((number,), (-number,))
     assert not rung.is_trusted
     assert "misleads" in rung.verdict
 
@@ -102,6 +102,6 @@ def test_the_best_that_waits_is_found_in_any_order_of_leaving(moves):
         else:
             waiting.append((False, float(loss), job))
             rung.ask()
-            rung.arrive(job, (False, float(loss)))
+            rung.arrive(job, (False, (float(loss),)))
         assert rung.best() == (min(waiting)[-1] if waiting else None)
         assert rung.able == len(waiting)

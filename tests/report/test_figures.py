@@ -14,7 +14,7 @@ from tunewell.study import Act, Failure, Goal, Job, Result, Steps
 
 plotly = pytest.importorskip("plotly")
 
-FIGURES = [figures.history, figures.curves, figures.parallel, figures.slices, figures.timeline]
+FIGURES = [figures.history, figures.front, figures.curves, figures.parallel, figures.slices, figures.timeline]
 
 
 def traces(figure) -> dict:
@@ -203,7 +203,7 @@ def test_an_empty_study_gives_a_sentence(draw):
     assert figure.layout.annotations[0].text.endswith(".")
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", [draw for draw in FIGURES if draw is not figures.front])
 def test_a_big_study_is_thinned_and_says_so(draw):
     figure = draw(big())
     assert re.search(r" of (10,000|8,961) (trials|jobs) are shown", subtitle(figure))  # 8,961 have a value
@@ -242,3 +242,27 @@ def test_without_plotly_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
     with pytest.raises(MissingExtra, match=r"tunewell\[plot\]"):
         figures.history(filled(2))
+
+
+def test_the_front_shows_what_nothing_dominates_and_its_knee():
+    study = opened(goals=(Goal("loss"), Goal("speed", maximize=True), Goal("size", at_most=5)))
+    for loss, speed, size in [(0, 0, 1), (1, 9, 1), (5, 9.5, 1), (9, 10, 1), (8, 1, 1), (0, 20, 9)]:
+        say_done(study, {**SPACE.default(), "lr": 0.001 + loss / 1000 + speed / 1e5}, loss, speed=speed, size=size)
+    found = traces(figures.front(study))
+    assert found["front"].x == (0, 1, 5, 9)
+    assert found["front"].y == (0, 9, 9.5, 10)
+    assert found["knee"].x == (1,)
+    assert found["breaks a constraint"].y == (20,)
+    assert len(found["dominated"].x) == 5
+    assert traces(figures.front(study, "speed", "loss"))["front"].y == (0, 1, 5, 9)
+
+
+def test_the_front_has_bars_where_the_noise_is_known():
+    study = opened(goals=(Goal("loss"), Goal("speed", maximize=True)))
+    for number in range(12):
+        for wobble in (-0.1, 0.1):
+            say_done(study, {**SPACE.default(), "lr": 0.001 * (number + 1)}, number + wobble, speed=float(number))
+    front = traces(figures.front(study))["front"]
+    assert front.error_x.visible is not False
+    assert len(front.error_x.array) == len(front.x)
+    assert front.error_y.array is None

@@ -158,3 +158,12 @@ def test_a_browser_draws_every_figure_of_a_hostile_study_and_runs_nothing_else(t
     assert "<img" not in seen
     assert "data-hacked" not in seen
     assert picture.stat().st_size > 50_000
+
+
+def test_several_goals_have_their_front_on_the_page():
+    study = opened(goals=(Goal("loss"), Goal("speed", maximize=True)))
+    for number, (loss, speed) in enumerate([(0, 0), (1, 9), (9, 10)]):
+        say_done(study, {**SPACE.default(), "lr": 0.001 * (number + 1)}, loss, speed=speed)
+    text = page(study)
+    assert "Front: speed against loss" in text
+    assert "<td>knee</td>" in text

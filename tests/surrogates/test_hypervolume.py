@@ -13,7 +13,6 @@ from tunewell.surrogates.hypervolume import (
     hypervolume,
     log_expected_gain,
     log_expected_length,
-    non_dominated,
     with_slopes,
 )
 
@@ -40,14 +39,6 @@ def inclusion_exclusion(points, reference):
         for some in itertools.combinations(points, size):
             total -= (-1) ** size * np.prod(np.maximum(reference - np.max(some, axis=0), 0))
     return total
-
-
-@given(clouds(40))
-def test_a_front_dominates_all_else_and_nothing_in_itself(points):
-    kept = points[non_dominated(points)]
-    assert all((kept <= point).all(1).any() for point in points)
-    for first, second in itertools.permutations(kept, 2):
-        assert (first < second).any()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tunewell.errors import ObjectiveError, StudyError
 if TYPE_CHECKING:
     from tunewell.live import LiveStudy
     from tunewell.protocols import Executor
-    from tunewell.study import Best
+    from tunewell.study import Best, Front
     from tunewell.studyfile import StudyFile
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -276,7 +276,8 @@ class Session:
         return ["tunewell", "resume", *([self.what] if self.what else []), *options]
 
     def _finish(self) -> int:
-        best = self.study.best
+        study = self.study
+        best = study.best if len(study.objectives) == 1 else study.pareto or None
         if self.given["as_json"]:
             words.print_json(outcome(self.study, best))
         elif not self.given["quiet"]:
@@ -286,7 +287,7 @@ class Session:
         return 0 if best is not None else 1
 
 
-def outcome(study: LiveStudy, best: Best | None) -> dict[str, Any]:
+def outcome(study: LiveStudy, best: Best | Front | None) -> dict[str, Any]:
     """What `run --json` prints."""
     from collections import Counter
 

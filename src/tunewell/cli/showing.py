@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tunewell.live import LiveStudy
     from tunewell.protocols import Store
-    from tunewell.study import Best
+    from tunewell.study import Best, Front, Tradeoff
 
 FORMATS = ("csv", "json", "parquet")
 
@@ -110,15 +110,32 @@ def _show_trial(study: LiveStudy, trial: int, as_json: bool) -> None:
 @click.option(
     "--checkpoint", type=click.Path(path_type=Path), metavar="DIR", help="Copy the winner's checkpoint to a new folder."
 )
+@click.option("--goal", metavar="METRIC", help="Of several goals: the config that is best by this one.")
+@click.option("--knee", is_flag=True, help="Of several goals: where a little less of one costs much of another.")
+@click.option(
+    "--weight", "weights", multiple=True, metavar="METRIC=N", help="Of several goals: a compromise by weights."
+)
 @store_option
 @words.as_json
-def best(name: str | None, checkpoint: Path | None, store: str, as_json: bool) -> int:
+def best(
+    name: str | None,
+    checkpoint: Path | None,
+    goal: str | None,
+    knee: bool,
+    weights: tuple[str, ...],
+    store: str,
+    as_json: bool,
+) -> int:
     """Show the best config: an estimate with its interval, not the luckiest number.
+
+    Of several goals the front: the trade-offs that no config dominates; or one of them, by --goal, --knee or --weight.
 
     Exit code 1 where no trial has a result that counts.
     """
+    if (goal is not None) + knee + bool(weights) > 1:
+        raise click.UsageError("--goal, --knee and --weight exclude each other: each chooses one config.")
     with opened(store, name) as study:
-        found = study.best
+        found = _chosen(study, goal, knee, weights)
         if found is None:
             words.note(f"no trial of {study.name!r} has a result that counts")
             return 1
@@ -134,10 +151,35 @@ def best(name: str | None, checkpoint: Path | None, store: str, as_json: bool) -
         return 0
 
 
-def _hand_over(found: Best, folder: Path) -> None:
+def _chosen(study: LiveStudy, goal: str | None, knee: bool, weights: tuple[str, ...]) -> Best | Front | Tradeoff | None:
+    """What the options ask for: the best of one goal, the front of several, or one of its configs."""
+    is_one = goal is not None or knee or weights
+    if not is_one and len(study.objectives) < 2:
+        return study.best
+    front = study.pareto
+    if not is_one or not front:
+        return front or None
+    if goal is not None:
+        return front.best(goal)
+    return front.knee if knee else front.weighted(dict(map(_weight, weights)))
+
+
+def _weight(text: str) -> tuple[str, float]:
+    """`accuracy=2`."""
+    metric, _, number = text.partition("=")
+    try:
+        return metric, float(number)
+    except ValueError:
+        raise StudyError(f"--weight {text} is no weight", hint="Write --weight accuracy=2") from None
+
+
+def _hand_over(found: Best | Front | Tradeoff, folder: Path) -> None:
     """Copy the checkpoint of the best config; the copy is compared with its manifest and is whole, or not there."""
     from tunewell.executors import checkpoint
+    from tunewell.study import Front
 
+    if isinstance(found, Front):
+        raise CheckpointError(f"there are {len(found)} trade-offs", hint="Choose one: --goal METRIC or --knee")
     if found.checkpoint is None:
         hint = "The objective saves one with run.report(step, save=...)"
         raise CheckpointError(f"trial {found.trial} saved no checkpoint", hint=hint)

@@ -73,9 +73,9 @@ def expected_luck(error: float, configs: int, lead: float) -> float:
 def luck_of(study: Study) -> Luck | None:
     """The luck in the best config of a study with sealed data; None where nothing tells the error of its scores.
 
-    The metric has to be a share of rows, such as an accuracy.
+    The metric has to be a share of rows, such as an accuracy, and the only objective.
     """
-    record, best = sealed_of(study), study.best
+    record, best = sealed_of(study), study.best if len(study.objectives) == 1 else None
     if record is None or best is None:
         return None
     scores = _scores(study)

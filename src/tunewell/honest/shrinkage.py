@@ -92,11 +92,12 @@ class Belief:
     `noise` is the standard deviation of one result where it is known; left out, repetitions tell it, and at least one
     is needed. Standard errors that the results carry are believed up to a factor, about 1, that repetitions tell; then
     `noise` is that factor.
+    is needed. `whole`: how bad the bad ones are counts as well, because they may be good at something else.
     """
 
-    def __init__(self, measured: Measured, noise: float | None = None) -> None:
+    def __init__(self, measured: Measured, noise: float | None = None, whole: bool = False) -> None:
         self.measured = measured
-        self._centres, self._spreads, self._noises, self.weights = _grid(measured, noise)
+        self._centres, self._spreads, self._noises, self.weights = _grid(measured, noise, whole)
         self.noise = float(self.weights @ self._noises)
 
     def _of(self, config: int | NDArray[np.intp]) -> tuple[Array, Array]:
@@ -151,7 +152,7 @@ def _variances(measured: Measured, noises: Array, index: NDArray[np.intp]) -> Ar
     return np.asarray(noises[:, None] ** 2 / measured.counts[index])
 
 
-def _grid(measured: Measured, noise: float | None) -> tuple[Array, Array, Array, Array]:
+def _grid(measured: Measured, noise: float | None, whole: bool) -> tuple[Array, Array, Array, Array]:
     """Points of centre, spread and noise, each (g,), and their weights (g,)."""
     means = measured.means
     scale = float(means.std()) or abs(float(means[0])) or 1.0
@@ -161,7 +162,7 @@ def _grid(measured: Measured, noise: float | None) -> tuple[Array, Array, Array,
         _noise_axis(measured, noise),
     )
     centre, spread, deviation = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
-    log = _log_likelihood(measured, centre, spread, deviation)
+    log = _log_likelihood(measured, centre, spread, deviation, whole)
     one = deviation if measured.errors is None else deviation * float(np.median(measured.errors))
     log += np.log(spread / np.hypot(spread, one))  # flat in the share of the spread, not in its logarithm
     weights = np.exp(log - log.max())
@@ -179,12 +180,12 @@ def _noise_axis(measured: Measured, noise: float | None) -> Array:
     return pooled * np.exp(np.linspace(-width, width, _NOISES))
 
 
-def _log_likelihood(measured: Measured, centre: Array, spread: Array, noise: Array) -> Array:
+def _log_likelihood(measured: Measured, centre: Array, spread: Array, noise: Array, whole: bool) -> Array:
     """Of all results, at each point of the grid (g,): the good means and all repetitions in full, of the rest that it
     is bad."""
     once = measured.counts == 1
     first = measured.means[once] if once.any() else measured.means
-    share = min(_SHARE, _MOST / len(first))
+    share = 1.0 if whole else min(_SHARE, _MOST / len(first))
     cut = float(np.partition(first, k := min(len(first) - 1, max(3, int(share * len(first)))))[k])
     full, bad = np.flatnonzero((measured.means <= cut) | ~once), np.flatnonzero(once & (measured.means > cut))
     variance = spread[:, None] ** 2 + _variances(measured, noise, full)

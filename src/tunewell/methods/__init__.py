@@ -24,6 +24,8 @@
     hypergradient.py  HyperGradient: along the gradients that results carry
     evolution.py      Evolution: mutation, crossover, differences; regularized, genetic, (mu + lambda), DE
     cmaes.py          CMAES: a normal distribution that adapts; integers and options by a margin; restarts
+    genes.py          configs as genes: crossover and mutation of points
+    nsga2.py          NSGA2: evolution with several goals
     tpe.py            TPE: the density of the good trials over that of the others
     terms.py          what an acquisition is made of
     front.py          what several goals make of it

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunewell.methods.cube import Array, Flags
-from tunewell.surrogates.hypervolume import Boxes, log_expected_gain, non_dominated, with_slopes
+from tunewell.surrogates.hypervolume import Boxes, log_expected_gain, with_slopes
 from tunewell.surrogates.kernels import Groups
+from tunewell.surrogates.pareto import non_dominated
 from tunewell.surrogates.squeezing import Model
 
 _MOST = 10_000

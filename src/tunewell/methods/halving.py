@@ -6,6 +6,8 @@ L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar: Hyperband: a nove
 hyperparameter optimization. JMLR 18, 2018. arXiv:1603.06560.
 L. Li, K. Jamieson, A. Rostamizadeh, E. Gonina, J. Ben-tzur, M. Hardt, B. Recht, A. Talwalkar: A system for massively
 parallel hyperparameter tuning. MLSys 2020. arXiv:1810.05934.
+R. Schmucker, M. Donini, M. B. Zafar, D. Salinas, C. Archambeau: Multi-objective asynchronous successive halving. 2021.
+arXiv:2106.12639.
 """
 
 from __future__ import annotations
@@ -59,7 +61,10 @@ class Halving:
     1/`eta` of the one below, though for one at least. The trials that reached the end of a bracket are one field then,
     and its best go on. What begins later has the rungs of the new maximum.
 
-    Raises Unsupported for several objectives, or where a trial has no two rungs.
+    With several objectives a rung is ranked front by front, and within a front by the distance from those that went on
+    already; it is trusted as far as it tells the ranks of each.
+
+    Raises Unsupported without an objective, or where a trial has no two rungs.
     Reference: Jamieson and Talwalkar, AISTATS 2016; Li et al., JMLR 18, 2018; Li et al., MLSys 2020.
     """
 
@@ -115,11 +120,8 @@ class Halving:
 
     def propose(self, study: Study, rng: np.random.Generator) -> Job | None:
         """The next job of a config that goes on, or else a new one of the source."""
-        if len(study.objectives) != 1:
-            raise Unsupported(
-                f"Halving ranks by one objective, the study has {len(study.objectives)}",
-                hint="Random() serves several; or make the others constraints with at_most.",
-            )
+        if not study.objectives:
+            raise Unsupported("Halving ranks by objectives, and the study has none", hint="Random() serves any study.")
         standing = self._standing(study)
         for number, race in self._races(standing):
             turn = race.turn()
@@ -288,10 +290,9 @@ class Race(msgspec.Struct):
         """The best of a rung, where more steps put rungs above it, and nobody else would get there."""
         for place in range(len(self.rungs) - 1, 0, -1):
             below = self.rungs[place - 1]
-            parent = below.best()
             is_quiet = below.asked == below.ended and not self.rungs[place].alive
-            if 0 < self.thawed <= below.until and is_quiet and parent is not None:
-                return Turn(place, self.rungs[place].until, parent)
+            if 0 < self.thawed <= below.until and is_quiet and below.able:
+                return Turn(place, self.rungs[place].until, below.best())
         return None
 
     def _leads(self, place: int) -> bool:
@@ -398,8 +399,8 @@ class Standing(msgspec.Struct):
         found = self._at(job, job.until)
         if found is None:
             return
-        (race, place), loss = found, study.loss(job.id)
-        key = (not study.feasible(job.id), loss) if math.isfinite(loss) else None
+        (race, place), losses = found, _losses(study, job.id)
+        key = (not study.feasible(job.id), losses) if all(map(math.isfinite, losses)) else None
         race.rungs[place].arrive(job.id, key)
         if race.widths and place + 1 == len(race.rungs):
             self.finals.ask()
@@ -413,7 +414,12 @@ class Standing(msgspec.Struct):
     def _watch(self, race: Race, place: int, job: Job, study: Study) -> None:
         """The pair of a probe that has ended; and whether the job is to be a probe."""
         if job.parent in self.probes and place:
-            race.rungs[place - 1].compare(study.loss(job.parent), study.loss(job.id))
-        can_rise = place + 1 < len(race.rungs) and math.isfinite(study.loss(job.id))
+            race.rungs[place - 1].compare(_losses(study, job.parent), _losses(study, job.id))
+        can_rise = place + 1 < len(race.rungs) and all(map(math.isfinite, _losses(study, job.id)))
         if can_rise and race.rungs[place].probe(job.id, race.is_lowest_trusted(place)):
             self.probes.add(job.id)
+
+
+def _losses(study: Study, job: int) -> tuple[float, ...]:
+    """Those of a job that has ended, one for each objective."""
+    return tuple(study.loss(job, goal) for goal in range(len(study.objectives)))

@@ -13,8 +13,8 @@ from tunewell.methods.front import best_first, fits_boxes, mixed
 from tunewell.methods.history import History, Outcome, keeps_to
 from tunewell.study import Goal
 from tunewell.surrogates.gp import Columns
-from tunewell.surrogates.hypervolume import non_dominated
 from tunewell.surrogates.kernels import Groups, squared_distances
+from tunewell.surrogates.pareto import non_dominated
 from tunewell.surrogates.warping import WARPS, steepness
 
 _RELATED = 100

@@ -2,6 +2,8 @@
 
 L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar: Hyperband: a novel bandit-based approach to
 hyperparameter optimization. JMLR 18, 2018. arXiv:1603.06560.
+R. Schmucker, M. Donini, M. B. Zafar, D. Salinas, C. Archambeau: Multi-objective asynchronous successive halving. 2021.
+arXiv:2106.12639.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from tunewell.honest.ranks import rank_correlation
 from tunewell.study import Act, Event, Steps
+from tunewell.surrogates.pareto import chebyshev, fronts, scaled
 
 Bracket = tuple[tuple[int, int], ...]
 """(configs, steps) of each rung of a bracket, the lowest first."""
@@ -101,24 +105,25 @@ def cost(bracket: Bracket, resume: bool = True) -> int:
 
 
 class Rung(msgspec.Struct):
-    """The jobs of a bracket until one number of steps. Each change costs O(log n) of the n that wait.
+    """The jobs of a bracket until one number of steps. Each change costs O(log n) of the n that wait; with several
+    objectives the best one is sought among all, in front after front.
 
     `asked` and `ended` count jobs, failed ones too; `alive` those that have not failed. `waiting` is a heap of
-    (violates a constraint, loss, job) of those that were done and may have `left` for the next rung since; `risen`
+    (violates a constraint, losses, job) of those that were done and may have `left` for the next rung since; `risen`
     counts who left, `passed` those of them who left beyond the share of the rung. `probes` are the waiting jobs that
-    shall go on whatever their rank, and `pairs` the losses of such jobs here and on the next rung: a fair sample.
+    shall go on whatever their rank, and `pairs` their losses here and on the next rung: a fair sample.
     """
 
     until: int
     asked: int = 0
     ended: int = 0
     alive: int = 0
-    waiting: list[tuple[bool, float, int]] = []
+    waiting: list[tuple[bool, tuple[float, ...], int]] = []
     left: set[int] = set()
     risen: int = 0
     passed: int = 0
     probes: list[int] = []
-    pairs: list[tuple[float, float]] = []
+    pairs: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
     correlation: float = math.nan
 
     @property
@@ -149,7 +154,14 @@ class Rung(msgspec.Struct):
 
     def best(self) -> int | None:
         """The best job that waits; ties to the lower id."""
-        return self.waiting[0][-1] if self.waiting else None
+        if not self.able:
+            return None
+        return _foremost(self.waiting, self.left) if self._is_plural else self.waiting[0][-1]
+
+    @property
+    def _is_plural(self) -> bool:
+        """Whether there are several objectives: then those that left are kept, for they still dominate others."""
+        return bool(self.waiting) and len(self.waiting[0][1]) > 1
 
     def next_probe(self) -> int | None:
         """The oldest probe that waits, or else the best job."""
@@ -160,7 +172,7 @@ class Rung(msgspec.Struct):
         self.asked += 1
         self.alive += 1
 
-    def arrive(self, job: int, key: tuple[bool, float] | None) -> None:
+    def arrive(self, job: int, key: tuple[bool, tuple[float, ...]] | None) -> None:
         """A job has ended, `key` is how it ranks; None: it failed."""
         self.ended += 1
         if key is None:
@@ -186,11 +198,39 @@ class Rung(msgspec.Struct):
         self.left.add(job)
         if job in self.probes:
             self.probes.remove(job)
-        while self.waiting and self.waiting[0][-1] in self.left:
+        while self.waiting and not self._is_plural and self.waiting[0][-1] in self.left:
             self.left.remove(heapq.heappop(self.waiting)[-1])
 
-    def compare(self, here: float, above: float) -> None:
-        """A probe has its loss on the next rung."""
+    def compare(self, here: tuple[float, ...], above: tuple[float, ...]) -> None:
+        """A probe has its losses on the next rung."""
         self.pairs = [*self.pairs[1 - _RECENT :], (here, above)]
         if len(self.pairs) >= PAIRS:
-            self.correlation = rank_correlation(self.pairs)
+            self.correlation = _agreement(self.pairs)
+
+
+def _agreement(pairs: Sequence[tuple[tuple[float, ...], tuple[float, ...]]]) -> float:
+    """The rank correlation of the losses here with those above; of several objectives, that of the one which it is
+    lowest for. One that is the same for all, such as a size, has no rank to lose.
+    """
+    columns = [[(here[goal], above[goal]) for here, above in pairs] for goal in range(len(pairs[0][0]))]
+    varied = [column for column in columns if len(columns) == 1 or len({here for here, _ in column}) > 1]
+    return min(map(rank_correlation, varied), default=1.0)
+
+
+def _foremost(waiting: Sequence[tuple[bool, tuple[float, ...], int]], left: set[int]) -> int:
+    """Of several objectives, the job that goes on next: of the first front that has one, the farthest from those who
+    left from there, so that they cover it (Schmucker et al., section 4.2); where nobody did, the most balanced one.
+    """
+    allowed = [one for one in waiting if not one[0]]
+    field = sorted(allowed if any(one[-1] not in left for one in allowed) else waiting, key=lambda one: one[-1])
+    losses = np.array([one[1] for one in field])
+    gone = np.array([one[-1] in left for one in field])
+    front = next(some for some in fronts(losses) if not gone[some].all())
+    points, before = scaled(losses[front]), gone[front]
+    if before.any():
+        distances = np.linalg.norm(points[:, None] - points[before], axis=2).min(1)
+        place = int(np.where(before, -1.0, distances).argmax())
+    else:
+        place = int(chebyshev(losses[front], np.ones(losses.shape[1])).argmin())
+    *_, job = field[front[place]]
+    return int(job)

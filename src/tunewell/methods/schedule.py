@@ -13,6 +13,7 @@ import numpy as np
 from tunewell.errors import StudyError, Unsupported
 from tunewell.space import Config
 from tunewell.study import Event, Job, Result, Study
+from tunewell.trials import best as best_of
 
 Segments = Iterable[tuple[int, Mapping[str, Any] | str]]
 
@@ -88,8 +89,9 @@ def schedule_of(study: Study, job: int | None = None, runs: int = 1) -> Schedule
 
     Raises StudyError where nothing has finished yet, or there is no such job.
     """
-    if job is None and study.best is not None:
-        job = _last(study, study.best.trial)
+    found = best_of(study) if job is None else None
+    if found is not None:
+        job = _last(study, found.trial)
     if job is None or job not in study.jobs:
         told = "nothing has finished yet" if job is None else f"there is no job {job}"
         raise StudyError(told, hint="A schedule is that of a job of the study.")

@@ -1,8 +1,8 @@
-"""plotly figures of a study: its history, learning curves, parallel coordinates, slices, importance,
+"""plotly figures of a study: its history, front, learning curves, parallel coordinates, slices, importance,
 timeline.
 
-Each takes a Study and returns a `plotly.graph_objects.Figure`. With several objectives the figures show the first. Big
-studies are thinned, and the subtitle says so. Needs plotly: `pip install "tunewell[plot]"`.
+Each takes a Study and returns a `plotly.graph_objects.Figure`. With several objectives all but the front show one.
+Big studies are thinned, and the subtitle says so. Needs plotly: `pip install "tunewell[plot]"`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tunewell.errors import MissingExtra
 from tunewell.importance import Explained, Importance, explained
 from tunewell.report import text
 from tunewell.report.axes import Axis, axes, escaped, is_log, places, value_axis
-from tunewell.study import Goal, Job, Result, Study, Trial
+from tunewell.study import Front, Goal, Job, Result, Study, Tradeoff, Trial
 
 T = TypeVar("T")
 Span = tuple[float, float, str, int]
@@ -68,6 +68,44 @@ def history(study: Study, over: Literal["trial", "seconds"] = "trial") -> Any:
         "yaxis2": EDGE,
     }
     return framed(title, _note(shown, len(scene.trials) - scene.waiting), [t for t in traces if t["x"]], layout)
+
+
+def front(study: Study, x: str | None = None, y: str | None = None) -> Any:
+    """Two objectives of a study with several: each trial, and the trade-offs that nothing dominates, with intervals
+    where the noise is known. `x` and `y` are metrics; left out, the first two objectives.
+    """
+    return front_of(Scene.of(study), study.pareto, x, y)
+
+
+def front_of(scene: Scene, found: Front, x: str | None = None, y: str | None = None) -> Any:
+    """`front` of what was computed already."""
+    names = [goal.metric for goal in found.goals]
+    if len(names) < 2:
+        return empty("Front", "The study has no two objectives.")
+    across, up = x or names[0], y or names[1]
+    title = f"Front: {_named(up)} against {_named(across)}"
+    if not found:
+        return empty(title, "No trial has reached the last step and kept every constraint.")
+    final, early, broken = scene.kinds()
+    traces = [
+        _cloud("dominated", thinned(final, POINTS), (across, up), scene, {"color": GOOD, "opacity": 0.4}),
+        _cloud("stopped early", thinned(early, POINTS), (across, up), scene, {"color": QUIET, "symbol": "circle-open"}),
+        _cloud("breaks a constraint", thinned(broken, POINTS), (across, up), scene, {"symbol": "diamond-open"}),
+        _tradeoffs(found, (across, up), scene),
+        _knee(found, (across, up)),
+    ]
+    layout = {
+        "xaxis": {"title": _named(across), "type": axis_type(x for trace in traces for x in trace["x"])},
+        "yaxis": {"title": _named(up), "type": axis_type(y for trace in traces for y in trace["y"])},
+    }
+    others = [name for name in names if name not in (across, up)]
+    note = _note(sum(len(trace["x"]) for trace in traces[:3]), len(scene.scored))
+    note = f"Trade-offs may be best in {', '.join(map(_named, others))}. {note}" if others else note
+    return framed(title, note, [trace for trace in traces if trace["x"]], layout)
+
+
+def _named(metric: str) -> str:
+    return escaped(text.shortened(metric, 40))
 
 
 def curves(study: Study) -> Any:
@@ -330,6 +368,68 @@ def _points(name: str, trials: Sequence[Trial], at: Mapping[int, float], scene: 
         "hoverinfo": "text",
         "marker": {"size": 6, **marker},
     }
+
+
+def _cloud(name: str, trials: Sequence[Trial], at: tuple[str, str], scene: Scene, marker: Layout) -> Trace:
+    """Trials at two of their metrics."""
+    across, up = at
+    trials = [t for t in trials if all(math.isfinite(t.metrics.get(metric, math.nan)) for metric in at)]
+    trace = _points(name, trials, {trial.id: trial.metrics[across] for trial in trials}, scene, {"color": BAD} | marker)
+    return {**trace, "y": [trial.metrics[up] for trial in trials]}
+
+
+def _tradeoffs(found: Front, at: tuple[str, str], scene: Scene) -> Trace:
+    """The front; a line where two objectives make it one: no better than that is known in between."""
+    across, up = at
+    points = sorted(found, key=lambda point: point.estimates[across])
+    goal = next(goal for goal in found.goals if goal.metric == across)
+    trace = {
+        "type": "scatter",
+        "mode": "lines+markers" if len(found.goals) == 2 else "markers",
+        "name": "front",
+        "x": [point.estimates[across] for point in points],
+        "y": [point.estimates[up] for point in points],
+        "customdata": [point.trial for point in points],
+        "hovertext": [_hover_of(point) for point in points],
+        "hoverinfo": "text",
+        "line": {"shape": "vh" if goal.maximize else "hv", "color": BEST, "width": 1.5},
+        "marker": {"color": BEST, "size": 8},
+    }
+    errors = {f"error_{axis}": _errors(points, metric) for axis, metric in zip("xy", at, strict=True)}
+    return trace | {name: bars for name, bars in errors.items() if bars is not None}
+
+
+def _errors(points: Sequence[Tradeoff], metric: str) -> Layout | None:
+    """The 90 % intervals as bars; None where there are none."""
+    ends = [point.intervals[metric] for point in points]
+    if None in ends or all(low == high for low, high in filter(None, ends)):
+        return None
+    middles = [point.estimates[metric] for point in points]
+    pairs = [(pair, x) for pair, x in zip(ends, middles, strict=True) if pair is not None]
+    over, under = [high - x for (_, high), x in pairs], [x - low for (low, _), x in pairs]
+    return {"type": "data", "symmetric": False, "array": over, "arrayminus": under, "thickness": 1, "width": 3}
+
+
+def _knee(found: Front, at: tuple[str, str]) -> Trace:
+    """The knee, where the front has more than its ends."""
+    points = [found.knee] if len(found) > 2 else []
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "knee",
+        "x": [point.estimates[at[0]] for point in points],
+        "y": [point.estimates[at[1]] for point in points],
+        "hovertext": [_hover_of(point) for point in points],
+        "hoverinfo": "text",
+        "marker": {"color": BAD, "size": 13, "symbol": "star"},
+    }
+
+
+def _hover_of(point: Tradeoff) -> str:
+    """What stands beside a trade-off under the pointer."""
+    values = ", ".join(f"{_named(name)} {text.number(value, 5)}" for name, value in point.estimates.items())
+    lines = [f"{escaped(n)} = {escaped(text.shortened(text.entry(v), 60))}" for n, v in point.config.items()]
+    return "<br>".join([f"<b>trial {point.trial}</b>  {values}", *lines[:25]])
 
 
 def _failed(trials: Sequence[Trial], at: Mapping[int, float]) -> Trace:

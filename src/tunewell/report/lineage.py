@@ -12,6 +12,7 @@ from tunewell.report.figures import BEST, CURVES, GOOD, QUIET, Scene
 from tunewell.report.tables import plain_table
 from tunewell.space import Config
 from tunewell.study import Job, Study
+from tunewell.trials import best as best_of
 
 SEGMENTS = 3000
 """At most so many jobs are drawn, the newest ones."""
@@ -55,7 +56,7 @@ def schedule(study: Study) -> list[tuple[int, Config]]:
 
 def _best(study: Study) -> list[Job]:
     """The lineage of the best trial's newest finished job."""
-    best = study.best
+    best = best_of(study)
     trial = next((trial for trial in study.trials if best is not None and trial.id == best.trial), None)
     done = [job for job in trial.jobs if job in study.results] if trial is not None else []
     return study.lineage(done[-1]) if done else []

@@ -20,7 +20,8 @@ from tunewell.report.figures import Scene
 from tunewell.report.review import Review, Section, review
 from tunewell.report.sealed import sentences
 from tunewell.report.whole import whole
-from tunewell.study import Best, Limits, Study, Trial
+from tunewell.study import Best, Limits, Study, Tradeoff, Trial
+from tunewell.trials import best as best_of
 
 HERE = Path(__file__).parent
 ROWS = 500
@@ -151,7 +152,7 @@ def _trial_counts(scene: Scene, limits: Limits) -> str:
 
 
 def _best(study: Study) -> str:
-    best = study.best
+    best = best_of(study)
     if best is None:
         return _section(
             "Best config", "", _tag("p", "None yet: no trial has reached the last step and kept every constraint.")
@@ -221,9 +222,25 @@ class Part:
 
 
 def _parts(scene: Scene) -> list[Part]:
+    goals = _fronts(scene) if len(scene.study.objectives) > 1 else []
     drawn = [draw(scene.study) for draw in (figures.history, figures.curves, figures.parallel, figures.timeline)]
     *first, last = [Part.of([figure]) for figure in drawn]
-    return [*first[:2], *_on_the_way(scene.study), *first[2:], _slices(scene), last]
+    return [*goals, *first[:2], *_on_the_way(scene.study), *first[2:], _slices(scene), last]
+
+
+def _fronts(scene: Scene) -> list[Part]:
+    """A figure for each pair of objectives, and the trade-offs as a table."""
+    found = scene.study.pareto
+    names = [goal.metric for goal in found.goals]
+    drawn = [figures.front_of(scene, found, x, y) for x, y in itertools.combinations(names, 2)]
+    knee = found.knee.trial if found else None
+    lines = [_tradeoff(point, names, point.trial == knee) for point in found.points[:ROWS]]
+    return [Part.of(drawn[:SLICES], table=_table(["trial", *names, "config", ""], lines) if lines else "")]
+
+
+def _tradeoff(point: Tradeoff, names: Sequence[str], is_knee: bool) -> list[str]:
+    values = [text.number(point.estimates[name], 5) for name in names]
+    return [str(point.trial), *values, text.config(point.config), "knee" if is_knee else ""]
 
 
 def _on_the_way(study: Study) -> Iterator[Part]:

@@ -15,6 +15,7 @@ from tunewell.importance import Explained, explained
 from tunewell.report import text
 from tunewell.report.axes import axes
 from tunewell.study import Best, Study, canonical
+from tunewell.trials import best as best_of
 
 PLAIN = ("Random", "Sobol", "Halton", "LatinHypercube")
 """Methods whose trials do not depend on results."""
@@ -47,7 +48,7 @@ class Review:
 
 def review(study: Study) -> Review:
     """The review of a study as it is now. Reads the log alone; takes seconds, most of them for the importance."""
-    found, best = explained(study), study.best
+    found, best = explained(study), best_of(study)
     sections = [
         Section("What was searched", tuple(_searched(study))),
         Section("What it cost", tuple(_cost(study))),
@@ -310,7 +311,8 @@ def _missing(study: Study, best: Best | None, found: Explained) -> Iterator[str]
     yield from _lost(study)
     yield from _stopped_early(study)
     if len(study.objectives) > 1:
-        yield f"Which compromise is best: the winner is that of {text.plain(study.objectives[0].metric)} alone."
+        first, count = text.plain(study.objectives[0].metric), len(study.pareto)
+        yield f"Which compromise is best: the winner is that of {first} alone, and {count} configs are on the front."
     yield from _edges(study, best)
 
 

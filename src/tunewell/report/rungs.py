@@ -15,6 +15,7 @@ from tunewell.report.axes import escaped
 from tunewell.report.figures import BEST, GOOD, POINTS, QUIET, Scene
 from tunewell.report.tables import plain_table
 from tunewell.study import Study, Trial
+from tunewell.trials import best as best_of
 
 RUNGS = 12
 """A study whose trials stop at more steps than these has no rungs."""
@@ -158,7 +159,7 @@ def _ways(scene: Scene, shown: Sequence[Trial], found: Sequence[Rung]) -> dict[s
 
 
 def _points(scene: Scene, shown: Sequence[Trial], found: Sequence[Rung]) -> list[dict[str, Any]]:
-    best = scene.study.best
+    best = best_of(scene.study)
     groups: dict[str, list[tuple[Trial, float, float]]] = {"stopped here": [], "went on": [], "best": []}
     for trial in shown:
         way = _way(scene, trial, found)

@@ -19,6 +19,7 @@ from tunewell.importance import Explained, Importance
 from tunewell.report import text
 from tunewell.report.whole import whole
 from tunewell.study import Curve, Job, Study, Trial
+from tunewell.trials import best as best_of
 
 Row = dict[str, Any]
 
@@ -67,7 +68,7 @@ def _utc(time: float) -> str | None:
 
 def study_row(study: Study) -> Row:
     """One study in plain values: name, goal, method, what it has used, its best, when it was last heard of."""
-    best, trials, readings = study.best, study.trials, readings_of(study)
+    best, trials, readings = best_of(study), study.trials, readings_of(study)
     count = {status: sum(trial.status == status for trial in trials) for status in STATUS}
     used = budget.spent(study)
     return {
@@ -170,12 +171,13 @@ def trials_table(study: Study, limit: int | None = None, width: int | None = Non
     trials = study.trials
     shown = trials if limit is None or len(trials) <= limit else _ranked(study, trials)[:limit]
     metric = study.objectives[0].metric if study.objectives else "value"
-    numbers = ["trial", metric, study.steps.unit, "time"]
+    others = [goal.metric for goal in study.objectives[1:]]
+    numbers = ["trial", metric, *others, study.steps.unit, "time"]
     configs = _configs(shown, (width or _width()) - ROOM)
     errors = {"error": [_short(trial) for trial in shown]} if any(trial.error for trial in shown) else {}
     table = _table([*numbers, "status", *configs, *errors], numbers)
     for trial, *cells in zip(shown, *configs.values(), *errors.values(), strict=True):
-        table.add_row(*_line(trial), *_cells(*cells))
+        table.add_row(*_line(trial, others), *_cells(*cells))
     if len(shown) < len(trials):
         table.caption = f"the best {len(shown):,} of {len(trials):,} trials"
     return table
@@ -200,12 +202,13 @@ def _ranked(study: Study, trials: Sequence[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda trial: losses[trial.id])
 
 
-def _line(trial: Trial) -> list[Any]:
+def _line(trial: Trial, others: Sequence[str]) -> list[Any]:
     from rich.text import Text
 
-    value, seconds = text.number(trial.value, 5), text.duration(trial.seconds)
+    values = [text.number(value, 5) for value in (trial.value, *(trial.metrics.get(m, math.nan) for m in others))]
+    seconds = text.duration(trial.seconds)
     status = Text(trial.status, style=STATUS.get(trial.status, ""))
-    return [*_cells(trial.id, value, trial.step, seconds), status]
+    return [*_cells(trial.id, *values, trial.step, seconds), status]
 
 
 def _short(trial: Trial) -> str:

@@ -1,4 +1,4 @@
-"""Several goals at once: what no result dominates, how much it covers, and how much more a normal guess would.
+"""Several goals at once: how much of their space the results cover, and how much more a normal guess would.
 
 All goals are to be small, and a point covers all that is no better than it in any goal, up to a reference point.
 
@@ -15,29 +15,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.special import log_ndtr, logsumexp
 
 from tunewell.surrogates.acquisition import log_h
 from tunewell.surrogates.kernels import Array
-
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
-Places = np.ndarray[Any, np.dtype[np.intp]]
+from tunewell.surrogates.pareto import Flags, Places, non_dominated
 
 _NARROW = 1e-3
 """Over so small a change of its argument, the logarithm of Φ counts as a line."""
-
-
-def non_dominated(points: Array) -> Flags:
-    """Which of the points (n, k) no other one dominates: (n,). Of equal points, the first."""
-    found = np.zeros(len(points), dtype=bool)
-    left = np.lexsort(points.T[::-1])  # of these, the first is dominated by none
-    while len(left):
-        found[left[0]] = True
-        left = left[(points[left] < points[left[0]]).any(1)]
-    return found
 
 
 def hypervolume(points: Array, reference: Array) -> float:
