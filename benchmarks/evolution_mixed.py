@@ -38,6 +38,8 @@ PEERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "Nevergrad, NGOpt": ("nevergrad", ("quality_nevergrad.py",)),
 }
 """The environment and the program of each."""
+SLOW = ("Nevergrad, NGOpt",)
+"""Has one seed: a run takes it 20 seconds."""
 
 Losses = Mapping[tuple[int, int, int, int], Sequence[float]]
 """By function, dimension, instance and seed: what is left to the optimum, evaluation by evaluation."""
@@ -49,11 +51,11 @@ def problem(function: int, dimension: int, instance: int) -> Any:
     return load(data_folder(), f"bbob/bbob-mixint/{function}/{dimension}/{instance}")
 
 
-def work(quick: bool) -> list[tuple[int, int, int, int]]:
+def work(quick: bool, seeds: int = SEEDS) -> list[tuple[int, int, int, int]]:
     """All runs of a tool."""
     if quick:
         return [(1, 5, 1, 0)]
-    return [(f, d, i, s) for f in FUNCTIONS for d in DIMENSIONS for i in INSTANCES for s in range(SEEDS)]
+    return [(f, d, i, s) for f in FUNCTIONS for d in DIMENSIONS for i in INSTANCES for s in range(seeds)]
 
 
 def ours(method: tw.Method, quick: bool) -> Losses:
@@ -79,7 +81,7 @@ def peer(name: str, quick: bool) -> Losses:
     home.install(FOLDER / "peers" / f"{environment}.txt")
     program = Program((str(home.python), str(FOLDER / "peers" / script), *words))
     try:
-        return {run: _asked(program, run) for run in work(quick)}
+        return {run: _asked(program, run) for run in work(quick, 1 if name in SLOW else SEEDS)}
     finally:
         program.close()
 
