@@ -282,7 +282,7 @@ def test_paths_and_dimensions_say_what_each_coordinate_is() -> None:
     )
     assert space.dimensions[0] == Dimension("lr", "lr", "float", None, True, None)
     assert space.dimensions[6] == Dimension(
-        space.paths[6], "rate", "float", None, False, Condition("optimizer=adam/decay", "on")
+        space.paths[6], "rate", "float", None, False, Condition("optimizer=adam/decay", ("on",))
     )
     assert [dimension.size for dimension in space.dimensions] == [None, 3, None, 2, None, 2, None, 497, 4]
 

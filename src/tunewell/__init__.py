@@ -67,9 +67,12 @@ if TYPE_CHECKING:
     from tunewell.nesting import Nested, nested
     from tunewell.replay import verify
     from tunewell.space import (
+        Blocks,
+        Cell,
         Choice,
         Constant,
         Float,
+        Grammar,
         Int,
         LogNormal,
         Normal,
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
         Quantiles,
         Space,
         Weights,
+        unflatten,
     )
     from tunewell.stores.address import open_store
     from tunewell.stores.memory import MemoryStore
@@ -136,7 +140,8 @@ _HOMES = {
     "tunewell.methods.unique": "Unique",
     "tunewell.methods.zoom": "Zoom",
     "tunewell.nesting": "Nested nested",
-    "tunewell.space": "Choice Constant Float Int LogNormal Normal Ordinal Quantiles Space Weights",
+    "tunewell.space": "Blocks Cell Choice Constant Float Grammar Int LogNormal Normal Ordinal Quantiles Space Weights "
+    "unflatten",
     "tunewell.stores.address": "open_store",
     "tunewell.stores.memory": "MemoryStore",
     "tunewell.stores.sql": "SqlStore",
@@ -152,7 +157,9 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Avoid",
     "Bayes",
     "Best",
+    "Blocks",
     "CMAES",
+    "Cell",
     "CheckpointError",
     "Choice",
     "Comparison",
@@ -168,6 +175,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "Front",
     "Goal",
     "GradientError",
+    "Grammar",
     "Grid",
     "Halton",
     "Halving",
@@ -237,6 +245,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "run",
     "schedule_of",
     "tune",
+    "unflatten",
     "verify",
 ]
 

@@ -99,14 +99,10 @@ def _bounded(losses: list[float]) -> list[float]:
 def _coordinates(space: Any) -> Coordinates:
     from tunewell.honest.importance import Coordinates
 
-    axes = dict(zip(space.paths, space.axes, strict=True))
     return Coordinates(
         tuple(_size(dimension) for dimension in space.dimensions),
         tuple(dimension.kind == "choice" for dimension in space.dimensions),
-        tuple(
-            None if (p := d.parent) is None else (space.paths.index(p.path), axes[p.path].number(p.option))
-            for d in space.dimensions
-        ),
+        space.conditions,
     )
 
 

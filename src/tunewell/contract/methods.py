@@ -21,7 +21,7 @@ import pytest
 from tunewell import budget
 from tunewell.errors import Unsupported
 from tunewell.method import Method, from_json, to_json
-from tunewell.space import Choice, Config, Float, Int, Ordinal, Space
+from tunewell.space import Blocks, Cell, Choice, Config, Float, Grammar, Int, Ordinal, Space
 from tunewell.study import Act, Failure, Goal, Job, Limits, Report, Result, Steps, Study
 
 Objective = Callable[[Config, int], float]
@@ -57,6 +57,14 @@ SPACES: Mapping[str, Space] = {
     "constrained": Space(
         {"units": Int(1, 64), "layers": Int(1, 8), "rate": Float(0, 1)},
         {"memory": "units * layers <= 128", "shape": "layers <= units"},
+    ),
+    "structures": Space(
+        {
+            "lr": Float(1e-4, 1, log=True),
+            "blocks": Blocks({"units": Int(4, 64, log=True), "kind": Choice(["relu", "tanh"])}, 1, 3, tied=["kind"]),
+            "cell": Cell(3, ["none", "skip", "conv"]),
+            "net": Grammar({"block": ["conv", "pool", "seq(block, block)"]}, "block", 3),
+        }
     ),
 }
 """Spaces of every kind that a method may meet."""

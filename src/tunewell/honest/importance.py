@@ -48,12 +48,12 @@ class Coordinates:
     """What the d coordinates of points `(n, d)` in the unit cube are; NaN in a point: not active there.
 
     `sizes (d,)` is how many values there are, evenly spaced, 0 where they are continuous; `choices (d,)` which have no
-    order; `parents (d,)` the coordinate of a choice and the number of its option that make this one active, or None.
+    order; `parents (d,)` the coordinate of a choice and the numbers of its options that make this one active, or None.
     """
 
     sizes: tuple[int, ...]
     choices: tuple[bool, ...]
-    parents: tuple[tuple[int, int] | None, ...]
+    parents: tuple[tuple[int, tuple[int, ...]] | None, ...]
 
     def settled(self, points: Array) -> Array:
         """The points as the nearest values have them, NaN where they are not active. Changes nothing."""
@@ -63,7 +63,7 @@ class Coordinates:
                 found[:, index] = (np.minimum(np.floor(found[:, index] * size), size - 1) + 0.5) / size
             if parent is not None:
                 option = np.floor(np.nan_to_num(found[:, parent[0]], nan=-1.0) * self.sizes[parent[0]])
-                found[option != parent[1], index] = np.nan
+                found[~np.isin(option, parent[1]), index] = np.nan
         return found
 
     @property

@@ -27,7 +27,7 @@ from tunewell.methods.quasirandom import Sobol
 from tunewell.methods.random import Random
 from tunewell.methods.tpe import TPE, tree_of
 from tunewell.space import Config, Space
-from tunewell.study import Job, Study, canonical
+from tunewell.study import Job, Study
 
 if TYPE_CHECKING:
     from tunewell.surrogates.parzen import Mixture
@@ -124,7 +124,7 @@ class Bayes:
         if found and count % 2 == 0:
             return Job(found[0], study.steps.maximum)
         config, asked = study.space.default(), asked_for(study.root)
-        if count <= bool(found) and study.space.satisfies(config) is None and canonical(config) not in asked:
+        if count <= bool(found) and study.space.satisfies(config) is None and study.root.space.key(config) not in asked:
             return Job(config, study.steps.maximum)
         return Avoid(Random() if _has_priors(study.space) else Sobol()).propose(study, rng)
 
@@ -143,7 +143,7 @@ class Bayes:
             )
             for point in Search().best_first(cube, promise.at, promise.slope, centres, rng):
                 config = study.space.decode(point)
-                if study.space.satisfies(config) is None and canonical(config) not in asked:
+                if study.space.satisfies(config) is None and study.root.space.key(config) not in asked:
                     return config
         return None
 

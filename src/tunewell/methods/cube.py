@@ -32,22 +32,13 @@ class Cube:
         self.dimensions = space.dimensions
         self.choices = np.array([dimension.kind == "choice" for dimension in self.dimensions], dtype=bool)
         self.sizes = [dimension.size for dimension in self.dimensions]
-        self.parents = [self._parent(index) for index in range(len(self.dimensions))]
+        self.parents = space.conditions
         self._tables = [self._table(index) for index in range(len(self.dimensions))]
         blocks = [self._width(index) for index in range(len(self.dimensions))]
         self.groups = np.repeat(np.arange(len(blocks)), blocks)
         self.firsts = np.cumsum([0, *blocks])[:-1] if blocks else np.zeros(0, dtype=int)
         self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
         self.smooth = np.array([size is None for size in self.sizes], dtype=bool)
-
-    def _parent(self, index: int) -> tuple[int, int] | None:
-        """The coordinate of the Choice that decides whether this one is active, and the number of the option."""
-        condition = self.dimensions[index].parent
-        if condition is None:
-            return None
-        place = self.space.paths.index(condition.path)
-        axis: Any = self.space.axes[place]
-        return place, axis.number(condition.option)
 
     def _table(self, index: int) -> Array | None:
         """The coordinate of each value, where these are not evenly spaced."""
@@ -80,9 +71,9 @@ class Cube:
                 found[~self._is_chosen(found, *parent), index] = np.nan
         return found
 
-    def _is_chosen(self, points: Array, place: int, option: int) -> Flags:
+    def _is_chosen(self, points: Array, place: int, options: tuple[int, ...]) -> Flags:
         column = points[:, place]
-        found: Flags = np.floor(np.nan_to_num(column, nan=-1.0) * (self.sizes[place] or 1)) == option
+        found: Flags = np.isin(np.floor(np.nan_to_num(column, nan=-1.0) * (self.sizes[place] or 1)), options)
         return found
 
     def embed(self, points: Array) -> Array:

@@ -77,7 +77,7 @@ def leads(study: Study, count: int = LEADS) -> list[Config]:
     ranked = sorted(_ranked(list(history.related.values()), study.goals), key=lambda pair: pair[0])
     good = [(rank, point) for rank, point in ranked if rank < _GOOD] or ranked[:1]
     points = _spread([point for _, point in good], count, cube_of(study.space))
-    configs = {canonical(config): config for config in map(study.space.decode, points)}
+    configs = {study.root.space.key(config): config for config in map(study.space.decode, points)}
     return [config for key, config in configs.items() if key not in asked and study.space.satisfies(config) is None]
 
 

@@ -12,7 +12,6 @@ G. E. P. Box, K. B. Wilson: On the experimental attainment of optimum conditions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -21,7 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tunewell.space import Choice, Config, Dimension, Space
+from tunewell.space import Config, Dimension, Space
 from tunewell.space.entry import Entry
 from tunewell.study import Event, Result, Study
 
@@ -270,21 +269,13 @@ def add_evidence(seen: Evidence, event: Event, study: Study) -> Evidence:
 @lru_cache(maxsize=64)
 def cut(space: Space, region: Region) -> Space:
     """The part of a space that a region leaves."""
-    entries = dict(_entries(space.entries))
+    entries = space.leaves
     ranges = {
         dimension.path: _values(entries[dimension.path], dimension, kept)
         for dimension, kept in zip(space.dimensions, region)
         if kept != _everything(dimension)
     }
     return space.narrow(ranges) if ranges else space
-
-
-def _entries(entries: Mapping[str, Entry], prefix: str = "") -> Iterator[tuple[str, Entry]]:
-    """Each entry with its path."""
-    for name, entry in entries.items():
-        yield prefix + name, entry
-        for option, branch in entry.branches.items() if isinstance(entry, Choice) else ():
-            yield from _entries(branch, f"{prefix}{name}={option}/")
 
 
 def _values(entry: Entry, dimension: Dimension, kept: tuple[float, ...]) -> list[Any]:

@@ -24,7 +24,7 @@ from tunewell.errors import StudyError, Unsupported
 from tunewell.methods.genes import Array, Genes, genes_of
 from tunewell.methods.plan import asked_for
 from tunewell.space import Config
-from tunewell.study import Event, Goal, Job, Result, Study, canonical
+from tunewell.study import Event, Goal, Job, Result, Study
 from tunewell.surrogates.niching import niched
 from tunewell.surrogates.pareto import Places, crowding, fronts
 
@@ -123,11 +123,12 @@ class NSGA2:
     def _first(self, study: Study, rng: np.random.Generator) -> Config:
         """The default config, then random ones; a new one where that is easily found."""
         space, asked = study.space, asked_for(study.root)
-        if not study.jobs and space.satisfies(space.default()) is None and canonical(space.default()) not in asked:
-            return space.default()
+        config = space.default()
+        if not study.jobs and space.satisfies(config) is None and study.root.space.key(config) not in asked:
+            return config
         for _ in range(_TRIES):
             config = space.sample(rng)
-            if canonical(config) not in asked:
+            if study.root.space.key(config) not in asked:
                 break
         return config
 
@@ -138,7 +139,7 @@ class NSGA2:
         space, genes, asked = study.space, genes_of(study.space), asked_for(study.root)
         for _ in range(_TRIES):
             config = space.decode(self._bred(genes, _winner(parents, rng), _winner(parents, rng), rng))
-            if canonical(config) not in asked and space.satisfies(config) is None:
+            if study.root.space.key(config) not in asked and space.satisfies(config) is None:
                 return config
         return self._first(study, rng)
 

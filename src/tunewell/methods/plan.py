@@ -10,7 +10,7 @@ from collections.abc import Iterable, Set
 
 from tunewell.errors import SpaceError
 from tunewell.space import Config
-from tunewell.study import Event, Job, Study, canonical
+from tunewell.study import Event, Job, Study
 
 _TRIES = 100_000
 """How many points in a row may violate a constraint of the space."""
@@ -30,14 +30,14 @@ def _advance(place: int, event: Event, study: Study) -> int:
 def first_allowed(study: Study, points: Iterable[tuple[int, Config]], but: Set[str] = frozenset()) -> Job | None:
     """A job for the first point, as (place, config), that no constraint of the space forbids, trained to the end.
 
-    `but`: canonical forms of configs that are left out. None after the last point. Raises SpaceError when too many in a
+    `but`: keys of configs that are left out. None after the last point. Raises SpaceError when too many in a
     row violate the constraints.
     """
     violations = 0
     for place, config in points:
         if study.space.satisfies(config) is not None:
             violations += 1
-        elif canonical(config) not in but:
+        elif study.root.space.key(config) not in but:
             return Job(config, study.steps.maximum, tag=(place,))
         if violations > _TRIES:
             raise SpaceError(
@@ -48,11 +48,11 @@ def first_allowed(study: Study, points: Iterable[tuple[int, Config]], but: Set[s
 
 
 def asked_for(study: Study) -> set[str]:
-    """The canonical form of each config that a study has asked for. Not to be changed."""
+    """The key (`Space.key`) of each config that a study has asked for. Not to be changed."""
     return study.fold("asked for", set, _remember)
 
 
 def _remember(asked: set[str], event: Event, study: Study) -> set[str]:
     if isinstance(event, Job):
-        asked.add(canonical(event.config))
+        asked.add(study.space.key(event.config))
     return asked

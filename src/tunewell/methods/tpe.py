@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -25,7 +25,7 @@ import numpy as np
 
 from tunewell.errors import StudyError, Unsupported
 from tunewell.methods.history import leads, violation
-from tunewell.space import Choice, Config, Constant, Entry, Space, Weights
+from tunewell.space import Config, Entry, Space, Weights
 from tunewell.space.scale import LogIntegers, Options, Steps
 from tunewell.study import Event, Job, Result, Study, canonical
 
@@ -342,33 +342,22 @@ def tree_of(space: Space) -> Tree:
     """The coordinates of a space, as the densities need them."""
     from tunewell.surrogates.parzen import Tree
 
-    entries = dict(_entries(space.entries))
-    return Tree([_coordinate(space, place, entries) for place in range(len(space.paths))])
+    return Tree([_coordinate(space, place) for place in range(len(space.paths))])
 
 
-def _entries(entries: Mapping[str, Entry], prefix: str = "") -> Iterator[tuple[str, Entry]]:
-    """Each entry that has a coordinate, with its path."""
-    for name, entry in entries.items():
-        if not isinstance(entry, Constant):
-            yield prefix + name, entry
-        for option, branch in entry.branches.items() if isinstance(entry, Choice) else ():
-            yield from _entries(branch, f"{prefix}{name}={option}/")
-
-
-def _coordinate(space: Space, place: int, entries: Mapping[str, Entry]) -> Coordinate:
+def _coordinate(space: Space, place: int) -> Coordinate:
     from tunewell.surrogates.parzen import Coordinate
 
     dimension = space.dimensions[place]
-    entry, above = entries[dimension.path], dimension.parent
-    choice: Any = None if above is None else entries[above.path].axis
+    entry, above = space.leaves[dimension.path], space.conditions[place]
     cells, values = _cells(entry)
     return Coordinate(
         cells,
         values,
         ordered=dimension.kind != "choice",
         prior=_prior(entry, cells),
-        parent=-1 if above is None else space.paths.index(above.path),
-        option=-1 if above is None else choice.number(above.option),
+        parent=-1 if above is None else above[0],
+        options=() if above is None else above[1],
     )
 
 

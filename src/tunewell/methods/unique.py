@@ -11,7 +11,7 @@ import numpy as np
 
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import Method
-from tunewell.study import Event, Job, Result, Study, canonical
+from tunewell.study import Event, Job, Result, Study
 
 _REUSED = "reused"
 
@@ -89,7 +89,7 @@ def _first_of(study: Study, job: Job | None) -> tuple[int, int] | None:
     """The first job of `study` with that config, and how many began with it; None where it is new or goes on."""
     if job is None or job.parent is not None:
         return None
-    return study.fold("first of each config", dict[str, tuple[int, int]], _remember).get(canonical(job.config))
+    return study.fold("first of each config", dict[str, tuple[int, int]], _remember).get(study.space.key(job.config))
 
 
 def _begun(study: Study) -> int:
@@ -103,7 +103,7 @@ def _count(begun: int, event: Event, study: Study) -> int:
 
 def _remember(known: dict[str, tuple[int, int]], event: Event, study: Study) -> dict[str, tuple[int, int]]:
     if isinstance(event, Job) and event.parent is None:
-        key = canonical(event.config)
+        key = study.space.key(event.config)
         first, times = known.get(key, (event.id, 0))
         known[key] = (first, times + 1)
     return known

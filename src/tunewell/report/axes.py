@@ -101,7 +101,7 @@ def _active(level: Level, config: Config) -> list[tuple[str, Any]]:
         if node.name in config:
             value = config[node.name]
             found.append((node.path, value))
-            found += _active(node.branches.get(value, ()) if isinstance(value, str) else (), config)
+            found += _active(node.branches.get(value, ()) if not isinstance(value, list | dict) else (), config)
     return found
 
 

@@ -16,20 +16,32 @@ level, `optimizer=sgd/momentum` below a branch. Files, each importing only those
     scale.py        the axis of one entry: unit interval <-> values, exact at both ends
     prior.py        Normal, LogNormal, Quantiles, Weights
     entry.py        Float, Int, Choice, Ordinal, Constant, and their JSON form
+    switch.py       Switch: an entry whose value says which others are active, for the structures below
+    blocks.py       Blocks: a number of blocks, such as layers
+    cell.py         Cell: a graph with an operation on each edge
+    grammar.py      Grammar: programs derived from productions
     constraint.py   known constraints: a small interpreter of expressions, or a callable
+    unflatten.py    a config of structures as a person would write it
     tree.py         the compiled tree of entries: decode, read, encode, count
     variation.py    mutate and cross
     grid.py         a lazily numbered grid of configs
     whole.py        Space
 """
 
+from tunewell.space.blocks import Blocks
+from tunewell.space.cell import Cell
 from tunewell.space.entry import Choice, Constant, Entry, Float, Int, Ordinal
+from tunewell.space.grammar import Grammar
 from tunewell.space.grid import Grid
 from tunewell.space.prior import LogNormal, Normal, Quantiles, Weights
+from tunewell.space.switch import Switch
 from tunewell.space.tree import Condition, Config, Dimension
+from tunewell.space.unflatten import unflatten
 from tunewell.space.whole import Space
 
 __all__ = [
+    "Blocks",
+    "Cell",
     "Choice",
     "Condition",
     "Config",
@@ -37,6 +49,7 @@ __all__ = [
     "Dimension",
     "Entry",
     "Float",
+    "Grammar",
     "Grid",
     "Int",
     "LogNormal",
@@ -44,5 +57,7 @@ __all__ = [
     "Ordinal",
     "Quantiles",
     "Space",
+    "Switch",
     "Weights",
+    "unflatten",
 ]

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from tunewell.errors import SpaceError
 from tunewell.space import prior as priors
@@ -20,6 +20,10 @@ from tunewell.space.values import check_json, copied, finite, key, nearest_hint,
 
 LARGEST = 2**53
 """Integers beyond are not exact in JSON readers that know only doubles."""
+
+
+_FORMS: dict[str, type[Any]] = {}
+"""The kinds of entries by the word that stands for them in JSON."""
 
 
 class _Unset:
@@ -35,10 +39,32 @@ class _Unset:
 UNSET = _Unset()
 
 
+class Graph(Protocol):
+    """A part of a config that other values may stand for as well."""
+
+    def parts(self, name: str) -> Mapping[str, Entry]:
+        """Its entries, by their names in a config."""
+
+    def alike(self, name: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of all values that mean the same as those of a config, the first."""
+
+
 class Entry:
     """What every entry can do. Entries are values: equal when their JSON form is, and never changed."""
 
     kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        if "kind" in cls.__dict__:
+            _FORMS[cls.kind] = cls
+
+    def parts(self, name: str) -> Mapping[str, Entry]:
+        """What the entry consists of, by name: itself, unless it is a structure of several."""
+        return {name: self}
+
+    def graphs(self, name: str) -> list[tuple[str, Graph]]:
+        """The graphs in this entry, with their names in a config: of those, several may mean the same."""
+        return []
 
     @property
     def axis(self) -> Axis:
@@ -355,6 +381,10 @@ class Choice(_Listed):
         """The entries below each option; empty where the options are a plain list."""
         return self.options if isinstance(self.options, dict) else {}
 
+    def graphs(self, name: str) -> list[tuple[str, Graph]]:
+        inner = [pair for branch in self.branches.values() for pair in branch.items()]
+        return [found for below, entry in inner for found in entry.graphs(below)]
+
     def middle(self) -> Any:
         return self.axis.value(0 if self.prior is None else self.prior.heaviest)
 
@@ -430,7 +460,6 @@ class Constant(Entry):
         return {"type": "constant", "value": copied(self.value)}
 
 
-_FORMS: dict[str, type[Any]] = {form.kind: form for form in (Float, Int, Choice, Ordinal, Constant)}
 _TELLING = {"options": "choice", "branches": "choice", "values": "ordinal", "value": "constant"}
 
 

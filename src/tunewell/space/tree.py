@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from tunewell.errors import SpaceError
 from tunewell.space.entry import UNSET, Choice, Constant, Entry
 from tunewell.space.scale import Axis
+from tunewell.space.switch import Switch
 from tunewell.space.values import nearest_hint
 
 Config: TypeAlias = dict[str, Any]
@@ -19,10 +20,10 @@ Level: TypeAlias = "tuple[Node, ...]"
 
 @dataclass(frozen=True)
 class Condition:
-    """An entry is active where the choice at `path` is `option` (and is itself active)."""
+    """An entry is active where the one at `path` has one of the values `options` (and is itself active)."""
 
     path: str
-    option: str
+    options: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class Dimension:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One entry at its place. `position` is its coordinate, -1 for a Constant; `branches` are the levels below."""
+    """One entry at its place. `position` is its coordinate, -1 for a Constant; `branches` are the levels below, by the
+    value of the entry. Those of a `switch` share nodes; `below` holds each of them once.
+    """
 
     name: str
     path: str
@@ -53,7 +56,9 @@ class Node:
     axis: Axis
     at: Callable[[float], Any]
     draw: Callable[[float], Any]
-    branches: Mapping[str, Level]
+    branches: Mapping[Any, Level]
+    below: Level
+    switch: Switch | None
 
     @property
     def dimension(self) -> Dimension:
@@ -65,31 +70,52 @@ class Node:
 def plant(entries: Mapping[str, Entry], prefix: str = "", parent: Condition | None = None, first: int = 0) -> Level:
     """Compile entries; coordinates are numbered from `first`, depth first, in the order in which they were written."""
     nodes: list[Node] = []
-    for name, entry in entries.items():
-        _check_name(name)
-        node = _node(name, prefix + name, entry, parent, first)
-        first += sum(found.position >= 0 for found in walk((node,)))
-        nodes.append(node)
+    for whole, structure in entries.items():
+        _check_name(whole)
+        for name, entry in structure.parts(whole).items():
+            node = _node(name, prefix + name, entry, parent, first)
+            first += sum(found.position >= 0 for found in walk((node,)))
+            nodes.append(node)
     _check_twice(nodes)
     return tuple(nodes)
 
 
 def _node(name: str, path: str, entry: Entry, parent: Condition | None, first: int) -> Node:
-    position = -1 if isinstance(entry, Constant) else first
-    branches: dict[str, Level] = {}
-    below = first + 1
+    switch = entry if isinstance(entry, Switch) else None
+    own = switch.of if switch else entry
+    position = -1 if isinstance(own, Constant) else first
+    branches = _shared(path, switch, first + 1) if switch else _branches(path, own, first + 1)
+    below = tuple({node.path: node for branch in branches.values() for node in branch}.values())
+    return Node(name, path, own, position, parent, own.axis, own.axis.at, own.draw, branches, below, switch)
+
+
+def _branches(path: str, entry: Entry, first: int) -> dict[Any, Level]:
+    """The levels below each option of a Choice, each with entries of its own."""
+    branches: dict[Any, Level] = {}
     for option, inner in entry.branches.items() if isinstance(entry, Choice) else ():
-        branches[option] = plant(inner, f"{path}={option}/", Condition(path, option), below)
-        below += sum(found.position >= 0 for found in walk(branches[option]))
-    return Node(name, path, entry, position, parent, entry.axis, entry.axis.at, entry.draw, branches)
+        branches[option] = plant(inner, f"{path}={option}/", Condition(path, (option,)), first)
+        first += sum(found.position >= 0 for found in walk(branches[option]))
+    return branches
+
+
+def _shared(path: str, switch: Switch, first: int) -> dict[Any, Level]:
+    """The levels below each value of a switch, which share their entries."""
+    planted: dict[str, Level] = {}
+    for name, entry in switch.entries.items():
+        options = tuple(value for value, names in switch.active.items() if name in names)
+        planted[name] = plant({name: entry}, f"{path}/", Condition(path, options), first)
+        first += sum(found.position >= 0 for found in walk(planted[name]))
+    levels = {value: tuple(node for name in names for node in planted[name]) for value, names in switch.active.items()}
+    for level in levels.values():
+        _check_twice(level)
+    return levels
 
 
 def walk(level: Sequence[Node]) -> Iterator[Node]:
     """Each node of the tree, parents before children."""
     for node in level:
         yield node
-        for branch in node.branches.values():
-            yield from walk(branch)
+        yield from walk(node.below)
 
 
 def active(level: Level, config: Mapping[str, Any]) -> Iterator[Node]:
@@ -114,6 +140,10 @@ def grow(level: Level, units: Sequence[float], config: Config) -> None:
 def draw(level: Level, chances: Sequence[float], config: Config) -> None:
     """Fill `config` from uniform random numbers, following the priors."""
     for node in level:
+        if node.switch is not None and node.switch.program is not None:
+            below = {found.name: chances[found.position] for found in walk((node,)) if found.position >= 0}
+            config.update(node.switch.program(below))
+            continue
         value = config[node.name] = node.draw(chances[node.position] if node.position >= 0 else 0.0)
         if node.branches:
             draw(node.branches[value], chances, config)
@@ -164,13 +194,21 @@ def chosen(node: Node) -> Any:
 
 def count(level: Level) -> int | None:
     """The number of configs, None where there is no end of them."""
+    return _count(level, {})
+
+
+def _count(level: Level, counted: dict[str, int | None]) -> int | None:
+    """`count`, with what is known of the nodes by path: a switch has the same ones below several values."""
     total = 1
     for node in level:
-        sizes = [count(branch) for branch in node.branches.values()] if node.branches else [node.axis.size]
-        known = [size for size in sizes if size is not None]
-        if len(known) < len(sizes):
+        if node.path not in counted:
+            sizes = [_count(branch, counted) for branch in node.branches.values()] or [node.axis.size]
+            known = [size for size in sizes if size is not None]
+            counted[node.path] = sum(known) if len(known) == len(sizes) else None
+        size = counted[node.path]
+        if size is None:
             return None
-        total *= sum(known)
+        total *= size
     return total
 
 
@@ -180,8 +218,13 @@ def stranger(level: Level, name: Any) -> SpaceError:
     if not homes:
         known = dict.fromkeys(node.name for node in walk(level))
         return SpaceError(f"{name!r} is unknown", hint=nearest_hint(name, known))
-    needs = [f"{home.parent.path} = {home.parent.option!r}" for home in homes if home.parent]
+    needs = [f"{home.parent.path} = {_shown(home.parent.options)}" for home in homes if home.parent]
     return SpaceError(f"{name!r} is not active", hint=f"It needs {' or '.join(needs)}.")
+
+
+def _shown(options: tuple[Any, ...]) -> str:
+    first = ", ".join(map(repr, options[:5]))
+    return first if len(options) <= 5 else f"{first}, ..."
 
 
 def narrowed(level: Level, ranges: Mapping[str, Sequence[Any]]) -> dict[str, Entry]:
@@ -190,16 +233,17 @@ def narrowed(level: Level, ranges: Mapping[str, Sequence[Any]]) -> dict[str, Ent
 
 
 def _narrowed(node: Node, ranges: Mapping[str, Sequence[Any]]) -> Entry:
-    entry = node.entry
-    if node.branches and isinstance(entry, Choice):
+    entry: Any = node.entry
+    if node.branches and node.switch is None:
         branches = {option: narrowed(branch, ranges) for option, branch in node.branches.items()}
         entry = Choice(branches, entry.default, entry.prior)
-    if node.path not in ranges:
-        return entry
-    try:
-        return entry.narrowed(ranges[node.path])
-    except SpaceError as error:
-        raise SpaceError(f"{node.path}: {error.message}", hint=error.hint) from None
+    if node.path in ranges:
+        try:
+            entry = entry.narrowed(ranges[node.path])
+        except SpaceError as error:
+            raise SpaceError(f"{node.path}: {error.message}", hint=error.hint) from None
+    found: Entry = entry if node.switch is None else node.switch.with_part(entry, narrowed(node.below, ranges))
+    return found
 
 
 def _check_name(name: Any) -> None:

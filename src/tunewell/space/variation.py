@@ -58,8 +58,17 @@ class _Mutation:
             if node.branches and new == old:
                 child.update(self.child(node.branches[new], config))
             elif node.branches:
-                draw(node.branches[new], self.rng.random(self.width).tolist(), child)
+                child.update(self.switched(node, old, new, config))
         return child
+
+    def switched(self, node: Node, old: Any, new: Any, config: Mapping[str, Any]) -> Config:
+        """What is active below a new value: what was so before stays, the rest is drawn."""
+        before = {inner.path for inner in node.branches[old]}
+        kept = tuple(inner for inner in node.branches[new] if inner.path in before)
+        below = self.child(kept, config)
+        fresh = tuple(inner for inner in node.branches[new] if inner.path not in before)
+        draw(fresh, self.rng.random(self.width).tolist(), below)
+        return below
 
     def move(self, node: Node, old: Any) -> Any:
         if isinstance(node.entry, Choice):
@@ -145,6 +154,17 @@ def crossed(level: Level, first: Mapping[str, Any], second: Mapping[str, Any], r
         if node.branches and other[node.name] == value:
             child.update(crossed(node.branches[value], first, second, rng))
         elif node.branches:
-            below = active(node.branches[value], giver)
-            child.update((inner.name, copied(giver[inner.name])) for inner in below)
+            child.update(_given(node, value, giver, other, rng))
     return child
+
+
+def _given(
+    node: Node, value: Any, giver: Mapping[str, Any], other: Mapping[str, Any], rng: np.random.Generator
+) -> Config:
+    """What is below a value that only the giver has: what both parents have is mixed, the rest is the giver's."""
+    known = {inner.path for inner in node.branches[other[node.name]]}
+    shared = tuple(inner for inner in node.branches[value] if inner.path in known)
+    below = crossed(shared, giver, other, rng)
+    own = tuple(inner for inner in node.branches[value] if inner.path not in known)
+    below.update((inner.name, copied(giver[inner.name])) for inner in active(own, giver))
+    return below

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tunewell.errors import SpaceError
 from tunewell.space import tree
 from tunewell.space.constraint import Constraint, Rule
-from tunewell.space.entry import Entry, entries_of
+from tunewell.space.entry import Entry, Graph, entries_of
 from tunewell.space.grid import Grid
 from tunewell.space.scale import Axis
-from tunewell.space.tree import Config, Dimension, Level, Node
+from tunewell.space.tree import Condition, Config, Dimension, Level, Node
 from tunewell.space.values import nearest_hint
 from tunewell.space.variation import crossed, mutated, perturbed
 
@@ -65,6 +66,26 @@ class Space:
     def axes(self) -> tuple[Axis, ...]:
         """The axis of each coordinate, in the order of `paths`: what a value is on the unit interval, and back."""
         return tuple(node.axis for node in tree.walk(self._level) if node.position >= 0)
+
+    @cached_property
+    def leaves(self) -> Mapping[str, Entry]:
+        """The entry of each coordinate by its path, in the order of `paths`; a structure is many."""
+        return {node.path: node.entry for node in tree.walk(self._level) if node.position >= 0}
+
+    @cached_property
+    def conditions(self) -> tuple[tuple[int, tuple[int, ...]] | None, ...]:
+        """When each coordinate is active: the place of the one that decides, and the numbers of the values with which
+        it is; None where nothing decides.
+        """
+        places = {path: place for place, path in enumerate(self.paths)}
+        return tuple(
+            None if (above := dimension.parent) is None else (places[above.path], self._numbers(above))
+            for dimension in self.dimensions
+        )
+
+    def _numbers(self, above: Condition) -> tuple[int, ...]:
+        axis = self.leaves[above.path].axis
+        return tuple(int(axis.unit(value) * (axis.size or 1)) for value in above.options)
 
     @property
     def size(self) -> int | float:
@@ -185,6 +206,14 @@ class Space:
         """The name of the first constraint that a config violates, None when there is none."""
         return next((rule.name for rule in self._rules if not rule.holds(config)), None)
 
+    def key(self, config: Mapping[str, Any]) -> str:
+        """The text that configs which mean the same share: equal configs, and those with isomorphic cells."""
+        alike = dict(config)
+        for name, graph, parts in self._graphs:
+            if parts <= config.keys():
+                alike.update(graph.alike(name, config))
+        return msgspec.json.encode(alike, order="sorted").decode()
+
     def adopt(self, config: Mapping[str, Any]) -> Config | None:
         """A config of an earlier version of this space, as one of this version.
 
@@ -275,6 +304,11 @@ class Space:
     @cached_property
     def _rules(self) -> tuple[Constraint, ...]:
         return tuple(Constraint(name, rule, self.names) for name, rule in self.constraints.items())
+
+    @cached_property
+    def _graphs(self) -> list[tuple[str, Graph, Set[str]]]:
+        found = [pair for name, entry in self.entries.items() for pair in entry.graphs(name)]
+        return [(name, graph, frozenset(graph.parts(name))) for name, graph in found]
 
     @cached_property
     def _width(self) -> int:

@@ -87,8 +87,8 @@ class Coordinate:
 
     `cells`: the edges `(k + 1,)` of the cells of a discrete coordinate, rising from 0 to 1; None for a continuous one.
     `values` `(k,)`: where a point of each cell lies, left out: in the middle. `ordered`: False for a choice. `parent`:
-    the coordinate, a discrete one before this one, whose cell number `option` makes this one active; -1 where it always
-    is.
+    the coordinate, a discrete one before this one, whose cell numbers `options` make this one active; -1 where it is
+    always so.
     """
 
     cells: Array | None = None
@@ -96,7 +96,7 @@ class Coordinate:
     ordered: bool = True
     prior: Prior = field(default_factory=Prior)
     parent: int = -1
-    option: int = -1
+    options: tuple[int, ...] = ()
 
     @cached_property
     def units(self) -> Array:
@@ -157,7 +157,7 @@ class Tree:
                 cells[place] = coordinate.cell(found[:, place])
                 found[:, place] = coordinate.units[cells[place]]
             if coordinate.parent >= 0:
-                inactive = cells[coordinate.parent] != coordinate.option
+                inactive = ~np.isin(cells[coordinate.parent], coordinate.options)
                 found[inactive, place] = np.nan
                 if place in cells:
                     cells[place][inactive] = -1

@@ -1,0 +1,169 @@
+"""A cell: a small directed graph with an operation on each edge.
+
+X. Dong, Y. Yang: NAS-Bench-201: extending the scope of reproducible neural architecture search. ICLR 2020.
+arXiv:2001.00326. The cell of section 2.1 is `Cell(4, ["none", "skip", "conv1", "conv3", "pool"])`.
+C. White, W. Neiswanger, Y. Savani: BANANAS: Bayesian optimization with neural architectures for neural architecture
+search. AAAI 2021. arXiv:1910.11858. The path encoding of section 4.
+B. Ru, X. Wan, X. Dong, M. Osborne: Interpretable neural architecture search via Bayesian optimisation with
+Weisfeiler-Lehman kernels. ICLR 2021. arXiv:2006.07556.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, pairwise, permutations
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tunewell.errors import SpaceError
+from tunewell.space.entry import UNSET, Choice, Entry, Graph
+from tunewell.space.values import nearest_hint, whole
+
+Edge = tuple[int, int]
+
+_MOST = 8
+"""So many nodes: the orders of those between the ends, 720 at most, are tried one by one."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cell(Entry):
+    """A directed graph of `nodes` in an order, and one of `operations` on the edge from each node to each later one.
+
+    Node 0 is the input, the last node the output; the operation `none`, if it is among them, is no edge at all. Below
+    the name `cell`, the config holds the operation of each edge as `cell.0-1`, `cell.0-2` and so on; each is equally
+    likely. Two cells are the same to every method where one is the other after nodes between the ends change places,
+    or where they differ only in edges that nothing comes through: see `alike`. Raises SpaceError for fewer than 2 nodes
+    or more than 8, and for operations that are no different strings.
+    """
+
+    nodes: int
+    operations: Sequence[str]
+    none: str | None = "none"
+
+    kind: ClassVar[str] = "cell"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", whole(self.nodes, "nodes"))
+        if not 2 <= self.nodes <= _MOST:
+            raise SpaceError(f"Cell: {self.nodes} nodes", hint=f"From 2 to {_MOST}.")
+        names: Any = self.operations
+        if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
+            raise SpaceError(f"Cell: the operations are a list of names, not {self.operations!r}")
+        object.__setattr__(self, "operations", self._choice.listed)
+        if self.none is not None and self.none != "none" and self.none not in self.operations:
+            raise SpaceError(f"Cell: none={self.none!r} is no operation", hint=nearest_hint(self.none, self.operations))
+
+    @cached_property
+    def _choice(self) -> Choice:
+        first = next((name for name in self.operations if name != self.none), UNSET)
+        return Choice(list(self.operations), default=first)
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges (source, target), by target."""
+        return tuple((source, target) for target in range(1, self.nodes) for source in range(target))
+
+    def parts(self, name: str) -> Mapping[str, Entry]:
+        """A choice of the operation for each edge."""
+        return {f"{name}.{source}-{target}": self._choice for source, target in self.edges}
+
+    def graphs(self, name: str) -> list[tuple[str, Graph]]:
+        return [(name, self)]
+
+    def explicit(self) -> Any:
+        return UNSET
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = {"type": "cell", "nodes": self.nodes, "operations": list(self.operations)}
+        return data if self.none == "none" else {**data, "none": self.none}
+
+    # --- what a cell computes ----------------------------------------------------------------------------------------
+
+    def graph(self, name: str, config: Mapping[str, Any]) -> dict[Edge, str]:
+        """The edges of the cell `name` of a config that something comes through from the input to the output."""
+        given = {edge: str(config[f"{name}.{edge[0]}-{edge[1]}"]) for edge in self.edges}
+        found = {edge: operation for edge, operation in given.items() if operation != self.none}
+        from_input = _reached(0, found)
+        to_output = _reached(self.nodes - 1, [(target, source) for source, target in found])
+        return {edge: found[edge] for edge in found if edge[0] in from_input and edge[1] in to_output}
+
+    def alike(self, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The entries of the first of all cells that are the same as that of a config: equal for isomorphic ones."""
+        graph = self.graph(name, config)
+        last = self.nodes - 1
+        inner = sorted({node for edge in graph for node in edge} - {0, last})
+        numbered = (_renamed(graph, {0: 0, last: last, **places}) for places in self._orders(inner))
+        first = min((edges for edges in numbered if edges is not None), key=lambda edges: sorted(edges.items()))
+        unused = self.none or "none"
+        return {f"{name}.{a}-{b}": first.get((a, b), unused) for a, b in self.edges}
+
+    def _orders(self, inner: Sequence[int]) -> Iterator[dict[int, int]]:
+        """All ways to number the nodes between the ends from 1 on."""
+        for order in permutations(range(1, len(inner) + 1)):
+            yield dict(zip(inner, order, strict=True))
+
+    # --- encodings ---------------------------------------------------------------------------------------------------
+
+    def adjacency(self, name: str, config: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The operation on each edge as one of k columns `(edges, k)`, all 0 where nothing comes through."""
+        graph = self.graph(name, config)
+        return np.array([[float(graph.get(edge) == operation) for operation in self.operations] for edge in self.edges])
+
+    def paths(self, name: str, config: Mapping[str, Any]) -> frozenset[tuple[str, ...]]:
+        """The operations on each way from the input to the output (White et al., section 4)."""
+        graph = self.graph(name, config)
+        inner = range(1, self.nodes - 1)
+        between = (chosen for count in range(self.nodes - 1) for chosen in combinations(inner, count))
+        ways = [tuple(pairwise((0, *chosen, self.nodes - 1))) for chosen in between]
+        return frozenset(tuple(graph[edge] for edge in way) for way in ways if all(edge in graph for edge in way))
+
+    def subtrees(self, name: str, config: Mapping[str, Any], depth: int = 2) -> dict[str, int]:
+        """How often each label stands in the graph: of a node after 0 to `depth` rounds, in each of which it takes in
+        the operations and labels of the edges that enter it (Weisfeiler-Lehman; Ru et al., section 3).
+        """
+        graph = self.graph(name, config)
+        labels = {node: self._end(node) for edge in graph for node in edge}
+        counts: dict[str, int] = {}
+        for round_ in range(depth + 1):
+            for label in labels.values():
+                counts[f"{round_}:{label}"] = counts.get(f"{round_}:{label}", 0) + 1
+            labels = {node: _gathered(node, labels, graph) for node in labels}
+        return counts
+
+    def _end(self, node: int) -> str:
+        return "input" if node == 0 else "output" if node == self.nodes - 1 else "node"
+
+
+def distance(first: Mapping[Any, int], second: Mapping[Any, int]) -> float:
+    """How far two counts of features, such as those of `Cell.subtrees`, are apart: 0 for the same, at most 1.
+
+    One less their cosine, halved for none in common: sqrt(1 - cosine).
+    """
+    product = sum(count * second.get(feature, 0) for feature, count in first.items())
+    lengths = sum(c * c for c in first.values()) * sum(c * c for c in second.values())
+    if not lengths:
+        return float(bool(first) != bool(second))
+    return float(max(1.0 - product / lengths**0.5, 0.0) ** 0.5)
+
+
+def _reached(start: int, edges: Mapping[Edge, str] | Sequence[Edge]) -> set[int]:
+    """The nodes that can be reached along the edges."""
+    found, new = {start}, {start}
+    while new:
+        new = {target for source, target in edges if source in new} - found
+        found |= new
+    return found
+
+
+def _renamed(graph: Mapping[Edge, str], places: Mapping[int, int]) -> dict[Edge, str] | None:
+    """The graph with other numbers of its nodes; None where an edge would go backwards."""
+    found = {(places[source], places[target]): operation for (source, target), operation in graph.items()}
+    return found if all(source < target for source, target in found) else None
+
+
+def _gathered(node: int, labels: Mapping[int, str], graph: Mapping[Edge, str]) -> str:
+    entering = sorted(f"{operation}>{labels[source]}" for (source, to), operation in graph.items() if to == node)
+    return f"{labels[node]}({','.join(entering)})"

@@ -1,0 +1,103 @@
+"""An entry whose value says which others are active: what the structures of a space are made of.
+
+The branches of a Choice have entries of their own; the values of a Switch share theirs. Of three blocks and four, three
+are the same entries, so that a config which gets a fourth block keeps what is known of the first three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from tunewell.errors import SpaceError
+from tunewell.space.entry import Choice, Entry, Int, Ordinal, entries_of, entry_of
+from tunewell.space.values import nearest_hint, plain
+
+Program = Callable[[Mapping[str, float]], Mapping[str, Any]]
+"""Draws an entry and all below it at once: from a number in [0, 1) for each name to a value for each active one."""
+
+_MOST = 10_000
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Switch(Entry):
+    """An entry `of` several values, and the `entries` that are active with each: `active` says their names by value.
+
+    `of`: an Int, an Ordinal, or a Choice without branches. `program` draws the whole where the parts cannot be drawn
+    one after the other; it is no part of the JSON form. Raises SpaceError where `active` lacks a value or names what is
+    not there.
+    """
+
+    of: Any
+    entries: Mapping[str, Any]
+    active: Any
+    program: Program | None = None
+
+    kind: ClassVar[str] = "switch"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of", entry_of(self.of, "of"))
+        parts = {name: entry.parts(name) for name, entry in entries_of(self.entries).items()}
+        object.__setattr__(self, "entries", {name: part for each in parts.values() for name, part in each.items()})
+        values = _values_of(self.of)
+        pairs = self.active.items() if isinstance(self.active, Mapping) else _pairs(self.active)
+        object.__setattr__(self, "active", {self.of.read(value): _names(names, parts) for value, names in pairs})
+        for value in values:
+            if value not in self.active:
+                raise SpaceError(f"Switch: what is active with {value!r} is not said", hint="A list of names, or [].")
+
+    def narrowed(self, values: Sequence[Any]) -> Switch:
+        return self.with_part(self.of.narrowed(values), self.entries)
+
+    def with_part(self, of: Entry, entries: Mapping[str, Entry]) -> Switch:
+        """The switch with a part of its values and narrower entries; what can no longer be active is gone."""
+        active = {value: self.active[value] for value in _values_of(of)}
+        used = {name for names in active.values() for name in names}
+        whole = of == self.of and all(entries[name] == self.entries[name] for name in used)
+        kept = {name: entry for name, entry in entries.items() if name in used}
+        return replace(self, of=of, entries=kept, active=active, program=self.program if whole else None)
+
+    def explicit(self) -> Any:
+        return self.of.explicit()
+
+    def to_json(self) -> dict[str, Any]:
+        entries = {name: entry.to_json() for name, entry in self.entries.items()}
+        active = [[value, list(names)] for value, names in self.active.items()]
+        return {"type": "switch", "of": self.of.to_json(), "entries": entries, "active": active}
+
+
+def _values_of(entry: Any) -> list[Any]:
+    """All values of the entry that decides."""
+    if isinstance(entry, Int) and not entry.log and (entry.high - entry.low) // entry.step < _MOST:
+        return list(range(entry.low, entry.high + 1, entry.step))
+    if isinstance(entry, Ordinal) or (isinstance(entry, Choice) and not entry.branches):
+        if any(isinstance(value, list | dict) for value in entry.listed):
+            raise SpaceError("Switch: the values are lists or mappings", hint="Use numbers or strings.")
+        return list(entry.listed)
+    raise SpaceError(
+        f"Switch: what decides is {entry!r}", hint=f"An Int of at most {_MOST} values, an Ordinal, or a plain Choice."
+    )
+
+
+def _pairs(active: Any) -> Iterable[tuple[Any, Any]]:
+    """The JSON form: a list of [value, names]."""
+    if not isinstance(active, Iterable) or isinstance(active, str):
+        raise SpaceError(f"Switch: active is a list of [value, names], not {active!r}")
+    pairs = [tuple(pair) if isinstance(pair, list | tuple) else (pair,) for pair in active]
+    for pair in pairs:
+        if len(pair) != 2 or isinstance(pair[0], list | dict):
+            raise SpaceError(f"Switch: active is a list of [value, names], and {list(pair)!r} is none")
+    return [(plain(pair[0]), pair[1]) for pair in pairs]
+
+
+def _names(names: Any, parts: Mapping[str, Mapping[str, Entry]]) -> tuple[str, ...]:
+    """The names of what is active, of a structure those of its parts."""
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise SpaceError(f"Switch: the names of entries are a list of strings, not {names!r}")
+    found: list[str] = []
+    for name in names:
+        if name not in parts and not any(name in each for each in parts.values()):
+            raise SpaceError(f"Switch: there is no entry {name!r}", hint=nearest_hint(name, parts))
+        found += parts.get(name, [name])
+    return tuple(found)
