@@ -6,6 +6,7 @@ spaces based on context-free grammars. NeurIPS 2023. arXiv:2211.01842.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Grammar(Entry):
         object.__setattr__(self, "depth", whole(self.depth, "depth"))
         if self.start not in rules:
             raise SpaceError(f"Grammar: start={self.start!r} is no symbol", hint=nearest_hint(self.start, rules))
-        if not self._counts.most(self.start, self.depth):
+        if not self._least.get(self.start, math.inf) <= self.depth:
             raise SpaceError(
                 f"Grammar: no program of {self.start!r} is done within depth={self.depth}",
                 hint="A larger depth, or a production without symbols.",
@@ -98,7 +99,21 @@ class Grammar(Entry):
 
     def _possible(self, symbol: str, depth: int) -> tuple[Production, ...]:
         """The productions that are done within a depth."""
-        return tuple(way for way in self._productions[symbol] if self._counts.of(way, depth))
+        return tuple(way for way in self._productions[symbol] if self._depth(way) <= depth)
+
+    def _depth(self, way: Production) -> float:
+        """The depth of the shallowest program that begins with a production."""
+        return 1 + max((self._least[symbol] for symbol in way.symbols), default=0)
+
+    @cached_property
+    def _least(self) -> dict[str, float]:
+        """The depth of the shallowest program of each symbol; infinite where there is none."""
+        found = dict.fromkeys(self.rules, math.inf)
+        for _ in self.rules:  # a shallowest program goes through no symbol twice
+            for symbol, ways in self._productions.items():
+                depths = [1 + max((found[inner] for inner in way.symbols), default=0) for way in ways]
+                found[symbol] = min(depths, default=math.inf)
+        return found
 
     def _slots(self, symbol: str, depth: int) -> dict[str, str]:
         """The places below one, by name: "block0" is a block."""
@@ -113,7 +128,7 @@ class Grammar(Entry):
 
     def _place(self, name: str, symbol: str, depth: int) -> Switch:
         ways = self._possible(symbol, depth)
-        shallow = min(ways, key=self._counts.least)
+        shallow = min(ways, key=self._depth)
         entries = {
             f"{name}.{slot}": self._place(f"{name}.{slot}", inner, depth - 1)
             for slot, inner in self._slots(symbol, depth).items()
@@ -183,13 +198,6 @@ class Counts:
     def of(self, way: Production, depth: int) -> int:
         """The programs of at most a depth that begin with a production."""
         return prod(self.most(symbol, depth - 1) for symbol in way.symbols) if depth > 0 else 0
-
-    def least(self, way: Production) -> int:
-        """The depth of the shallowest program that begins with a production that has one."""
-        depth = 1
-        while not self.of(way, depth):
-            depth += 1
-        return depth
 
     def _count(self, symbol: str, depth: int) -> int:
         return sum(self.of(way, depth) for way in self.productions[symbol])
