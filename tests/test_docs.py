@@ -90,7 +90,7 @@ def test_python_runs(page: Path, tmp_path: Path) -> None:
 def test_contract_of_the_new_method_holds(tmp_path: Path) -> None:
     """The page for authors of methods promises that its method keeps the laws."""
     lay_out(ROOT / "docs" / "new-method.md", tmp_path)
-    done = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_local_search.py"], tmp_path)
+    done = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_hill_climb.py"], tmp_path)
     assert done.returncode == 0, done.stdout
 
 

@@ -22,6 +22,7 @@
     history.py        what ended, as a model reads it
     descent.py        descent in the unit cube by values and gradients
     hypergradient.py  HyperGradient: along the gradients that results carry
+    localsearch.py    LocalSearch: better neighbours, from several starts
     evolution.py      Evolution: mutation, crossover, differences; regularized, genetic, (mu + lambda), DE
     cmaes.py          CMAES: a normal distribution that adapts; integers and options by a margin; restarts
     genes.py          configs as genes: crossover and mutation of points
