@@ -25,6 +25,7 @@ HEAVY = ("alembic", "cloudpickle", "plotly", "psycopg", "pyarrow", "rich", "scip
 """Imported inside functions, so that who does not use it does not wait for it."""
 
 ALLOWED = (
+    "architecture/building.py",
     "honest/compare.py",
     "honest/shrinkage.py",
     "honest/worth.py",
