@@ -24,7 +24,11 @@ SMALL = {
     "accuracy_and_latency.py": ["14"],
 }
 """The arguments of each example that make it quick."""
-WITH_TORCH = {"language_model.py": ["2", "2048"], "learned_schedule.py": ["2", "6"]}
+WITH_TORCH = {
+    "architecture_digits.py": ["2", "4"],
+    "language_model.py": ["2", "2048"],
+    "learned_schedule.py": ["2", "6"],
+}
 """The same for those that need PyTorch."""
 
 

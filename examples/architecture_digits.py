@@ -1,0 +1,137 @@
+"""The cell of a convolutional network on images of digits, by ASHA around Bayes, with a limit on parameters.
+Shows a Cell as an entry, a limit that is known before training, a builder, and the winner drawn (cell.svg).
+The epochs of 16 full runs on 2 cores, about 90 seconds: python architecture_digits.py [RUNS] [EPOCHS]
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+import tunewell as tw
+from tunewell.architecture import CellNetwork, draw_cell
+from tunewell.demo import digits
+
+NODES, EPOCHS = 4, 9
+OPERATIONS = {
+    "none": None,
+    "skip": lambda width: nn.Identity(),
+    "conv1": lambda width: block(width, 1),
+    "conv3": lambda width: block(width, 3),
+    "pool": lambda width: nn.AvgPool2d(3, stride=1, padding=1),
+}
+SPACE = {
+    "cell": tw.Cell(NODES, list(OPERATIONS)),
+    "width": tw.Ordinal([8, 12, 16, 24], default=12),
+    "lr": tw.Float(1e-3, 1e-1, log=True, default=1e-2),
+}
+LIMIT = 12_000  # parameters
+
+
+def block(width, size):
+    """A convolution that keeps the shape."""
+    return nn.Sequential(nn.Conv2d(width, width, size, padding=size // 2), nn.BatchNorm2d(width), nn.ReLU())
+
+
+def network(config):
+    """Two cells, the second at half the resolution: (batch, 1, 8, 8) to (batch, 10)."""
+    width = config["width"]
+    graph = SPACE["cell"].graph("cell", config)
+    makers = {name: partial(make, width) for name, make in OPERATIONS.items() if make}
+    cells = [CellNetwork(graph, NODES, makers) for _ in range(2)]
+    stem = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width))
+    return nn.Sequential(
+        stem, cells[0], nn.MaxPool2d(2), cells[1], nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * width, 10)
+    )
+
+
+def parameters(config):
+    """How many numbers the network learns; nothing is allocated."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in network(config).parameters())
+
+
+def is_small(config):
+    """The limit: what breaks it is never trained."""
+    return parameters(config) <= LIMIT
+
+
+def epoch(model, optimizer, x, y, generator):
+    """One pass over the rows in random order, in batches of 64."""
+    model.train()
+    for rows in torch.randperm(len(x), generator=generator).split(64):
+        optimizer.zero_grad()
+        cross_entropy(model(x[rows]), y[rows]).backward()
+        optimizer.step()
+
+
+def score(model, x, y):
+    """The loss and the accuracy."""
+    model.eval()
+    with torch.no_grad():
+        found = model(x)
+    return float(cross_entropy(found, y)), float((found.argmax(1) == y).float().mean())
+
+
+def images(rows):
+    """Rows as tensors: images (n, 1, 8, 8) and labels (n,)."""
+    return torch.as_tensor(rows.x).view(-1, 1, 8, 8), torch.as_tensor(rows.y)
+
+
+def train(run):
+    """One network; it goes on from its checkpoint where it is promoted."""
+    (x, y), held = images(run.data.train), images(run.data.validation)
+    torch.manual_seed(run.seed)
+    model, generator = network(run.config), torch.Generator().manual_seed(run.seed)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=run.config["lr"])
+    parts = {"model": model, "optimizer": optimizer}
+    if run.checkpoint:
+        for name, state in torch.load(run.checkpoint / "state.pt", weights_only=True).items():
+            parts[name].load_state_dict(state)
+    for number in run.steps():
+        epoch(model, optimizer, x, y, generator.manual_seed(1000 * run.seed + number))
+        loss, accuracy = score(model, *held)
+        states = {name: part.state_dict() for name, part in parts.items()}
+        run.report(number, loss=loss, accuracy=accuracy, save=lambda to, s=states: torch.save(s, to / "state.pt"))
+
+
+def test_loss(best, sealed):
+    """That of the winner's own weights on the sealed images."""
+    model = network(best.config)
+    model.load_state_dict(torch.load(best.checkpoint / "state.pt", weights_only=True)["model"])
+    return score(model, *images(sealed.test))[0]
+
+
+def search(runs=16, epochs=EPOCHS, method=None, seed=0, test=test_loss, space=SPACE, **settings):
+    """A study of so many full runs' worth of epochs."""
+    torch.set_num_threads(1)
+    limits = tw.Limits(steps=runs * epochs)
+    return tw.tune(
+        train,
+        tw.Space(getattr(space, "entries", space), {"small": is_small}),
+        minimize="loss",
+        method=method or tw.ASHA(tw.Bayes()),
+        steps=tw.Steps(1, epochs, unit="epochs"),
+        limits=limits,
+        seed=seed,
+        data=digits(),
+        test=test,
+        **settings,
+    )
+
+
+def main(runs=16, epochs=EPOCHS):
+    study = search(runs, epochs, executor=tw.Processes(2, reuse=True), store="architecture.db")
+    best = study.best
+    print(best)
+    print(f"loss on the sealed images, read once: {study.readings[0].score:.4f}")
+    graph = SPACE["cell"].graph("cell", best.config)
+    Path("cell.svg").write_text(draw_cell(graph, NODES))
+    print(f"{parameters(best.config):,} parameters; its cell is drawn in cell.svg")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
