@@ -100,7 +100,7 @@ class _Chance:
         rows = [*list(worked.values())[-_LIMIT:], *(history.failed[key] for key in failed)]
         z = self.cube.embed(np.array(rows))
         groups = self.cube.groups
-        columns = Columns.of(groups, ~self.cube.choices[groups])
+        columns = Columns.of(groups, self.cube.numbers)
         split = len(z) - len(failed)
         self.factors = successes(z[:split], z[split:], [history.kinds[key] for key in failed], columns)
 

@@ -4,11 +4,14 @@ Rows are points `(n, d)` in the coordinates of `Space.encode`: NaN where an entr
 the kernel; a Choice of k options is k columns that hold 1/sqrt(2) at the option and 0 elsewhere, all of one group, so
 that two different options are at squared distance 1. An inactive number lies at the middle of its range and an inactive
 Choice at 0: beside the Choice that decides on it, which differs, it then says little of its own. This is an embedding,
-so that every kernel of a distance stays positive definite; no conditional space is flattened or left out.
+so that every kernel of a distance stays positive definite; no conditional space is flattened or left out. Behind these
+columns, each cell of the space has some that hold the features of its graph, one group more: two cells are near where
+their graphs are alike, whatever edges that is due to.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -16,9 +19,11 @@ import numpy as np
 
 from tunewell.space import Config, Space
 from tunewell.space.scale import LogIntegers
+from tunewell.surrogates.graphs import WIDTH, subtree_features
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Groups: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
 
 _TABLE = 4096
 """Up to so many values of a log scale, points are put on the values; beyond, nobody can tell."""
@@ -35,7 +40,12 @@ class Cube:
         self.parents = space.conditions
         self._tables = [self._table(index) for index in range(len(self.dimensions))]
         blocks = [self._width(index) for index in range(len(self.dimensions))]
-        self.groups = np.repeat(np.arange(len(blocks)), blocks)
+        self._cells = _cells_of(space)
+        own = np.repeat(np.arange(len(blocks)), blocks)
+        behind = np.repeat(len(blocks) + np.arange(len(self._cells)), WIDTH)
+        self.groups = np.concatenate([own, behind]).astype(np.intp)
+        self.numbers = np.concatenate([~self.choices[own], np.zeros(len(behind), dtype=bool)])
+        self.count = len(blocks) + len(self._cells)
         self.firsts = np.cumsum([0, *blocks])[:-1] if blocks else np.zeros(0, dtype=int)
         self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
         self.smooth = np.array([size is None for size in self.sizes], dtype=bool)
@@ -89,7 +99,16 @@ class Cube:
                 found[:, first] = np.where(known, np.floor(np.nan_to_num(column) * size), 0.5)
             else:
                 found[:, first] = np.where(known, column, 0.5)
+        for number, cell in enumerate(self._cells):
+            first = len(self.groups) - WIDTH * (len(self._cells) - number)
+            found[:, first : first + WIDTH] = self._features(points, cell)
         return found
+
+    def _features(self, points: Array, cell: _Cell) -> Array:
+        """The features (n, WIDTH) of one cell; all 0 where it is inactive."""
+        columns = np.nan_to_num(points[:, cell.places], nan=-1.0)
+        options = np.minimum(np.floor(columns * cell.sizes), cell.sizes - 1).astype(np.intp)
+        return subtree_features(np.where(options == cell.none, -1, options), cell.edges)
 
     def keys(self, points: Array) -> list[bytes]:
         """What tells points (n, d) apart: equal for equal configs."""
@@ -116,6 +135,31 @@ class Cube:
         anew = rng.random((count, width))
         found = np.where(moved, np.where(self.choices, anew, _reflected(steps)), points)
         return self.settled(np.where(np.isnan(found), anew, found))
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A cell among the coordinates: their places (e,), how many options each has, and which of them is no edge."""
+
+    places: Groups
+    sizes: Groups
+    none: Groups
+    edges: tuple[tuple[int, int], ...]
+
+
+def _cells_of(space: Space) -> list[_Cell]:
+    """The cells whose edges are all among the coordinates, once each."""
+    places = {dimension.name: place for place, dimension in enumerate(space.dimensions)}
+    found = []
+    for name, cell in space.graphs:
+        names = list(cell.parts(name))
+        if all(inner in places for inner in names):
+            at = np.array([places[inner] for inner in names])
+            listed: list[Any] = [space.axes[place] for place in at.tolist()]
+            none = [axis.numbers.get(cell.none, -1) for axis in listed]
+            sizes = [axis.size for axis in listed]
+            found.append(_Cell(at, np.array(sizes), np.array(none), cell.edges))
+    return found
 
 
 def _reflected(points: Array) -> Array:

@@ -56,9 +56,9 @@ class Readings:
     @property
     def columns(self) -> Columns:
         """What the columns are: those of the cube, then those of the stage."""
-        groups = np.concatenate([self.cube.groups, len(self.cube.sizes) + np.arange(len(self.stage))]).astype(np.intp)
+        groups = np.concatenate([self.cube.groups, self.cube.count + np.arange(len(self.stage))]).astype(np.intp)
         behind = np.arange(len(self.stage)) < len(self.stage) - self.tasks
-        numbers = np.concatenate([~self.cube.choices[self.cube.groups], behind])
+        numbers = np.concatenate([self.cube.numbers, behind])
         return Columns.of(groups, numbers)
 
     def embed(self, points: Array) -> Array:

@@ -40,7 +40,15 @@ UNSET = _Unset()
 
 
 class Graph(Protocol):
-    """A part of a config that other values may stand for as well."""
+    """A part of a config that is a directed graph, which other values may stand for as well: see `Cell`."""
+
+    @property
+    def none(self) -> str | None:
+        """The operation that is no edge at all."""
+
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """All edges (source, target) that there may be, in the order of its entries."""
 
     def parts(self, name: str) -> Mapping[str, Entry]:
         """Its entries, by their names in a config."""

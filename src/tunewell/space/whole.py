@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -71,6 +71,11 @@ class Space:
     def leaves(self) -> Mapping[str, Entry]:
         """The entry of each coordinate by its path, in the order of `paths`; a structure is many."""
         return {node.path: node.entry for node in tree.walk(self._level) if node.position >= 0}
+
+    @cached_property
+    def graphs(self) -> tuple[tuple[str, Graph], ...]:
+        """The cells in it with their names in a config, those in blocks and branches included."""
+        return tuple(pair for name, entry in self.entries.items() for pair in entry.graphs(name))
 
     @cached_property
     def conditions(self) -> tuple[tuple[int, tuple[int, ...]] | None, ...]:
@@ -209,8 +214,8 @@ class Space:
     def key(self, config: Mapping[str, Any]) -> str:
         """The text that configs which mean the same share: equal configs, and those with isomorphic cells."""
         alike = dict(config)
-        for name, graph, parts in self._graphs:
-            if parts <= config.keys():
+        for name, graph in self.graphs:
+            if graph.parts(name).keys() <= config.keys():
                 alike.update(graph.alike(name, config))
         return msgspec.json.encode(alike, order="sorted").decode()
 
@@ -304,11 +309,6 @@ class Space:
     @cached_property
     def _rules(self) -> tuple[Constraint, ...]:
         return tuple(Constraint(name, rule, self.names) for name, rule in self.constraints.items())
-
-    @cached_property
-    def _graphs(self) -> list[tuple[str, Graph, Set[str]]]:
-        found = [pair for name, entry in self.entries.items() for pair in entry.graphs(name)]
-        return [(name, graph, frozenset(graph.parts(name))) for name, graph in found]
 
     @cached_property
     def _width(self) -> int:
