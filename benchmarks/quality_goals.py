@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +27,7 @@ from benchmarks.quality_runs import Program, say
 from benchmarks.tasks import data_folder, load, space_of, spread_evenly, told
 from dev import ROOT, Environment
 from tunewell.contract.methods import new_study, propose
-from tunewell.space import Config
+from tunewell.space import Config, Space
 from tunewell.study import Act, Failure, Result
 from tunewell.surrogates.hypervolume import hypervolume
 from tunewell.surrogates.pareto import non_dominated
@@ -53,6 +53,11 @@ class Tradeoff:
     parameters: Sequence[Any]
     losses: Callable[[Config], Sequence[float]]
     front: Array
+
+    @cached_property
+    def space(self) -> Space:
+        """The parameters, for tunewell."""
+        return space_of(self.parameters)
 
     def normalised(self, losses: Sequence[Sequence[float]]) -> float:
         """The hypervolume of the front of some losses, as a share of that of `front`."""
@@ -160,7 +165,7 @@ class Run:
 
 def play(expression: str, of: Tradeoff, seed: int, trials: int) -> Run:
     """A run of one of our methods."""
-    study, run = new_study(space_of(of.parameters), seed=seed, trials=trials), Run([], [])
+    study, run = new_study(of.space, seed=seed, trials=trials), Run([], [])
     goals = [f"goal{number}" for number in range(of.front.shape[1])]
     study.commit(Act("change", {"goals": [{"metric": goal} for goal in goals]}))
     for _ in range(trials):
