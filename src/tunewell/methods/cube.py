@@ -38,6 +38,7 @@ class Cube:
         self.groups = np.repeat(np.arange(len(blocks)), blocks)
         self.firsts = np.cumsum([0, *blocks])[:-1] if blocks else np.zeros(0, dtype=int)
         self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
+        self._least = np.array([1 / size if size and not log else 0.0 for size, log in zip(self.sizes, [isinstance(a, LogIntegers) for a in space.axes])])
         self.smooth = np.array([size is None for size in self.sizes], dtype=bool)
 
     def _parent(self, index: int) -> tuple[int, int] | None:
@@ -121,7 +122,8 @@ class Cube:
         moved = rng.random((count, width)) < chance[:, None]
         moved |= np.argmax(np.where(active, rng.random((count, width)), -1.0), axis=1)[:, None] == np.arange(width)
         moved &= active
-        steps = np.where(np.isnan(points), 0.0, points) + strength[:, None] * rng.standard_normal((count, width))
+        scale = np.maximum(strength[:, None], self._least)
+        steps = np.where(np.isnan(points), 0.0, points) + scale * rng.standard_normal((count, width))
         anew = rng.random((count, width))
         found = np.where(moved, np.where(self.choices, anew, _reflected(steps)), points)
         return self.settled(np.where(np.isnan(found), anew, found))
