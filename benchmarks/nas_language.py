@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.figures import ONE_THREAD, Row, figure
 from benchmarks.nas_language_front import GOALS, STORED, sizes
-from benchmarks.quality_goals import Run, Tradeoff, play, play_peer
+from benchmarks.quality_goals import Run, Tradeoff, asked, peer, play, play_peer
 from benchmarks.quality_runs import say
 from benchmarks.tasks import data_folder, load
 from tunewell.space import Choice, Config, Entry, Ordinal, Space
@@ -30,9 +30,16 @@ from tunewell.surrogates.hypervolume import hypervolume
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+
+def play_syne_tune(kind: str, of: Tradeoff, seed: int, queries: int) -> Run:
+    """A run of one of its methods, with its default settings."""
+    return asked(peer("syne-tune", "quality_syne_tune_goals.py", kind), of, seed, queries)
+
+
 OURS = ("Bayes()", "NSGA2()", "Random()")
 PLAY: Mapping[str, Callable[[Tradeoff, int, int], Run]] = {
-    f"optuna-{kind}": partial(play_peer, kind) for kind in ("nsga2", "tpe", "gp")
+    **{f"optuna-{kind}": partial(play_peer, kind) for kind in ("nsga2", "tpe", "gp")},
+    **{f"syne-tune-{kind}": partial(play_syne_tune, kind) for kind in ("gp", "ea")},
 }
 """How the peers are run: on a trade-off, with a seed, for so many queries."""
 QUERIES = 200
@@ -86,9 +93,17 @@ def language(size: str) -> Language:
     return Language(f"gpt-{size}", problem.params, losses, *ends)
 
 
-def space_with_limit(of: Language, most: float) -> Space:
-    """The space of those of at most so many millions of parameters, as a function that methods know."""
-    return Space(of.space.entries, constraints={"small": lambda config: of.losses(config)[1] <= most})
+@dataclass(frozen=True)
+class Limited(Language):
+    """The same with at most `most` millions of parameters, which methods know beforehand."""
+
+    most: float
+
+    @cached_property
+    def space(self) -> Space:
+        """The models that are small enough."""
+        rule = lambda config: self.losses(config)[1] <= self.most  # noqa: E731
+        return Space(super().space.entries, constraints={"small": rule})
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -118,6 +133,24 @@ def volumes(quick: bool) -> Iterator[Row]:
             yield Row(means[each], name=f"{of.name}, hypervolume after {queries}, {each}", target="")
         slowest = statistics.fmean(run.seconds[-1] for run in runs[OURS[0]])
         yield Row(slowest, name=f"{of.name}, a proposal after {queries} results", target="", unit="s")
+
+
+LIMITS = {"70 million": 70.0, "30 million": 30.0}
+"""Of parameters: 21 % and 5 % of random models are as small."""
+
+
+@figure("infeasible trainings under known constraints", target="<= 0")
+def infeasible(quick: bool) -> Iterator[Row]:
+    """How many of the models that a method asks for are too large."""
+    of = language("s")
+    for told, most in LIMITS.items():
+        limited = Limited(of.name, of.parameters, of.losses, of.front, of.best, of.worst, most)
+        for each in ("Random()", "Evolution()", "NSGA2()", "Bayes()"):
+            run = play(each, limited, 0, 12 if quick else 50)
+            large = sum(parameters > most for _, parameters in run.losses)
+            share = f"of {len(run.losses)} models of at most {told} parameters, too large ones, {each}"
+            yield Row(large, name=share)
+            yield Row(1e3 * max(run.seconds), name=f"the slowest proposal there, {each}", target="", unit="ms")
 
 
 def main(words: Sequence[str] | None = None) -> None:

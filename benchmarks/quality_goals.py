@@ -186,8 +186,12 @@ def play(expression: str, of: Tradeoff, seed: int, trials: int) -> Run:
 
 def play_peer(kind: str, of: Tradeoff, seed: int, trials: int) -> Run:
     """A run of a sampler of Optuna, with its default settings."""
-    program, run = optuna(kind), Run([], [])
-    parameters = [told(parameter) for parameter in of.parameters]
+    return asked(peer("optuna-quality", "quality_optuna_goals.py", kind), of, seed, trials)
+
+
+def asked(program: Program, of: Tradeoff, seed: int, trials: int) -> Run:
+    """A run of a peer's program."""
+    run, parameters = Run([], []), [told(parameter) for parameter in of.parameters]
     order = {"parameters": parameters, "seed": seed, "trials": trials, "goals": of.front.shape[1]}
     message = program.say(order)
     while "end" not in message:
@@ -199,11 +203,11 @@ def play_peer(kind: str, of: Tradeoff, seed: int, trials: int) -> Run:
 
 
 @cache
-def optuna(kind: str) -> Program:
-    """Its program, which serves one run after the other."""
-    home = Environment(ROOT / ".venvs" / "optuna-quality")
-    home.install(FOLDER / "peers" / "optuna-quality.txt")
-    return Program([str(home.python), str(FOLDER / "peers" / "quality_optuna_goals.py"), kind])
+def peer(environment: str, script: str, kind: str) -> Program:
+    """A peer's program, which serves one run after the other."""
+    home = Environment(ROOT / ".venvs" / environment)
+    home.install(FOLDER / "peers" / f"{environment}.txt")
+    return Program([str(home.python), str(FOLDER / "peers" / script), kind])
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
