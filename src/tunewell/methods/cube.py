@@ -114,7 +114,8 @@ class Cube:
 
     def near(self, points: Array, strength: Array, rng: np.random.Generator, changes: float = 1.0) -> Array:
         """A neighbour of each point (n, d): a few coordinates, `changes` besides the first on average, make a normal
-        step of `strength` (n,), or of one value where that is more, and a Choice among them takes any option. What becomes active is uniform.
+        step of `strength` (n,), or of one value where that is more, and a Choice among them takes any option. What
+        becomes active is uniform.
         """
         count, width = points.shape
         active = ~np.isnan(points) & self.movable
