@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +27,7 @@ from benchmarks.quality_runs import Program, say
 from benchmarks.tasks import data_folder, load, space_of, spread_evenly, told
 from dev import ROOT, Environment
 from tunewell.contract.methods import new_study, propose
-from tunewell.space import Config
+from tunewell.space import Config, Space
 from tunewell.study import Act, Failure, Result
 from tunewell.surrogates.hypervolume import hypervolume
 from tunewell.surrogates.pareto import non_dominated
@@ -53,6 +53,11 @@ class Tradeoff:
     parameters: Sequence[Any]
     losses: Callable[[Config], Sequence[float]]
     front: Array
+
+    @cached_property
+    def space(self) -> Space:
+        """The parameters, for tunewell."""
+        return space_of(self.parameters)
 
     def normalised(self, losses: Sequence[Sequence[float]]) -> float:
         """The hypervolume of the front of some losses, as a share of that of `front`."""
@@ -160,7 +165,7 @@ class Run:
 
 def play(expression: str, of: Tradeoff, seed: int, trials: int) -> Run:
     """A run of one of our methods."""
-    study, run = new_study(space_of(of.parameters), seed=seed, trials=trials), Run([], [])
+    study, run = new_study(of.space, seed=seed, trials=trials), Run([], [])
     goals = [f"goal{number}" for number in range(of.front.shape[1])]
     study.commit(Act("change", {"goals": [{"metric": goal} for goal in goals]}))
     for _ in range(trials):
@@ -181,8 +186,12 @@ def play(expression: str, of: Tradeoff, seed: int, trials: int) -> Run:
 
 def play_peer(kind: str, of: Tradeoff, seed: int, trials: int) -> Run:
     """A run of a sampler of Optuna, with its default settings."""
-    program, run = optuna(kind), Run([], [])
-    parameters = [told(parameter) for parameter in of.parameters]
+    return asked(peer("optuna-quality", "quality_optuna_goals.py", kind), of, seed, trials)
+
+
+def asked(program: Program, of: Tradeoff, seed: int, trials: int) -> Run:
+    """A run of a peer's program."""
+    run, parameters = Run([], []), [told(parameter) for parameter in of.parameters]
     order = {"parameters": parameters, "seed": seed, "trials": trials, "goals": of.front.shape[1]}
     message = program.say(order)
     while "end" not in message:
@@ -194,11 +203,11 @@ def play_peer(kind: str, of: Tradeoff, seed: int, trials: int) -> Run:
 
 
 @cache
-def optuna(kind: str) -> Program:
-    """Its program, which serves one run after the other."""
-    home = Environment(ROOT / ".venvs" / "optuna-quality")
-    home.install(FOLDER / "peers" / "optuna-quality.txt")
-    return Program([str(home.python), str(FOLDER / "peers" / "quality_optuna_goals.py"), kind])
+def peer(environment: str, script: str, kind: str) -> Program:
+    """A peer's program, which serves one run after the other."""
+    home = Environment(ROOT / ".venvs" / environment)
+    home.install(FOLDER / "peers" / f"{environment}.txt")
+    return Program([str(home.python), str(FOLDER / "peers" / script), kind])
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

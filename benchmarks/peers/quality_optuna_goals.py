@@ -1,4 +1,4 @@
-"""Optuna with several goals: `quality_optuna_goals.py nsga2` (what it does if nothing is said) or `tpe`.
+"""Optuna with several goals: `quality_optuna_goals.py nsga2` (what it does if nothing is said), `tpe` or `gp`.
 
 As `quality_peer` describes it, but the order says how many "goals" there are, and what is read are "losses".
 """
@@ -14,7 +14,11 @@ from quality_peer import Link
 
 def run(order, link):
     """One study."""
-    samplers = {"nsga2": optuna.samplers.NSGAIISampler, "tpe": optuna.samplers.TPESampler}
+    samplers = {
+        "nsga2": optuna.samplers.NSGAIISampler,
+        "tpe": optuna.samplers.TPESampler,
+        "gp": optuna.samplers.GPSampler,
+    }
     study = optuna.create_study(
         directions=["minimize"] * order["goals"], sampler=samplers[sys.argv[1]](seed=order["seed"])
     )
@@ -34,6 +38,10 @@ def run(order, link):
 if __name__ == "__main__":
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
+    if sys.argv[1] == "gp":
+        import torch
+
+        torch.set_num_threads(1)
     link = Link()
     while True:
         run(link.hear(), link)

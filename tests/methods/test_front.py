@@ -110,10 +110,14 @@ def test_more_results_than_a_model_holds():
     assert [len(model.data.y) for model in promise.terms[0].models] == [30, 30]
 
 
-def test_the_reference_point_lies_beyond_the_front_and_the_better_half():
-    values = np.array([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0], [9.0, 9.0]])
+def test_the_reference_point_lies_a_tenth_of_the_range_of_a_long_front_beyond_it():
+    values = np.array([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0], [2.1, 2.1]])
     np.testing.assert_allclose(reference_of(values), [2.2, 2.2], rtol=1e-5)
-    np.testing.assert_allclose(reference_of(values[2:] - 9), [-3.5, -4.5], rtol=1e-5)
+
+
+def test_the_reference_point_of_a_front_of_one_is_the_worst_of_all_however_many_lie_near_it():
+    values = np.array([[0.0, 1.0], *[[0.0, 1.1]] * 20, [4.0, 3.0]])
+    np.testing.assert_allclose(reference_of(values), [4.0, 3.0], rtol=1e-5)
 
 
 def test_the_best_are_allowed_and_on_the_front():

@@ -53,9 +53,10 @@ class Bayes:
     failures and measured constraints as probabilities; results of several numbers of steps are modelled together. The
     gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
     warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
-    share `share` of the proposals are those of `TPE`, so that no single model can fail; the more results beyond 64, the
-    larger it is, up to a half. At most `limit` results enter a model. Where the budget counts cost or seconds, cheaper
-    trials count for more, the more of it is left (Lee et al., arXiv:2003.10870).
+    share `share` of the proposals are those of `TPE`, so that no single model can fail; with one
+    objective, the more results beyond 64, the larger it is, up to a half. At most `limit` results enter a model. Where
+    the budget counts cost or seconds, cheaper trials count for more, the more of it is left (Lee et al.,
+    arXiv:2003.10870).
 
     Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
     front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
@@ -108,11 +109,18 @@ class Bayes:
         history = history_of(study.root)
         if self._is_starting(study, history):
             return self._first(study, rng)
-        # the longer a study, the more of its results lie near one optimum of several, and the model goes on from there
-        if rng.random() < min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5)):
+        if rng.random() < self._share(study, history):
             return Avoid(TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
         config = self._promising(study, history, rng)
         return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
+
+    def _share(self, study: Study, history: History) -> float:
+        """The share of other proposals. The longer a study of one objective, the more of its results lie near one
+        optimum of several, and the model goes on from there; a front draws the model everywhere.
+        """
+        if len(study.objectives) > 1:
+            return self.share
+        return min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5))
 
     def _is_starting(self, study: Study, history: History) -> bool:
         wanted = max(4, min(len(study.space.paths) + 1, 9)) if self.start is None else self.start
@@ -141,7 +149,8 @@ class Bayes:
             promise, centres = modelling.promise(
                 cube, history, study.goals, pending, rng, density, spending and Spending(*spending)
             )
-            for point in Search().best_first(cube, promise.at, promise.slope, centres, rng):
+            search = Search() if len(study.objectives) == 1 else Search(local=2048, tops=24)  # a front has many places
+            for point in search.best_first(cube, promise.at, promise.slope, centres, rng):
                 config = study.space.decode(point)
                 if study.space.satisfies(config) is None and study.root.space.key(config) not in asked:
                     return config

@@ -48,6 +48,7 @@ class Cube:
         self.count = len(blocks) + len(self._cells)
         self.firsts = np.cumsum([0, *blocks])[:-1] if blocks else np.zeros(0, dtype=int)
         self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
+        self._steps = np.array([1 / size if size is not None else 0.0 for size in self.sizes])
         self.smooth = np.array([size is None for size in self.sizes], dtype=bool)
 
     def _table(self, index: int) -> Array | None:
@@ -123,7 +124,8 @@ class Cube:
 
     def near(self, points: Array, strength: Array, rng: np.random.Generator, changes: float = 1.0) -> Array:
         """A neighbour of each point (n, d): a few coordinates, `changes` besides the first on average, make a normal
-        step of `strength` (n,), and a Choice among them takes any option. What becomes active is uniform.
+        step of `strength` (n,), or of one value where that is more, and a Choice among them takes any option. What
+        becomes active is uniform.
         """
         count, width = points.shape
         active = ~np.isnan(points) & self.movable
@@ -131,7 +133,8 @@ class Cube:
         moved = rng.random((count, width)) < chance[:, None]
         moved |= np.argmax(np.where(active, rng.random((count, width)), -1.0), axis=1)[:, None] == np.arange(width)
         moved &= active
-        steps = np.where(np.isnan(points), 0.0, points) + strength[:, None] * rng.standard_normal((count, width))
+        scale = np.maximum(strength[:, None], self._steps)
+        steps = np.where(np.isnan(points), 0.0, points) + scale * rng.standard_normal((count, width))
         anew = rng.random((count, width))
         found = np.where(moved, np.where(self.choices, anew, _reflected(steps)), points)
         return self.settled(np.where(np.isnan(found), anew, found))

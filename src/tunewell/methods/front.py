@@ -62,10 +62,12 @@ class HypervolumeImprovement:
 
 def reference_of(values: Array) -> Array:
     """The reference point (k,) for values (n, k): the worst of the front and a tenth of its range beyond, as Ishibuchi
-    et al. have it for two goals; at least the median of all, so that a short front may grow at its ends.
+    et al. have it for two goals. At least the middle of the range of all, and for a short front close to the worst of
+    all, so that it may grow at its ends: the median would not do, for it follows where a search has come to rest.
     """
-    front = values[non_dominated(values)]
-    reference: Array = np.maximum(front.max(0) + 0.1 * np.ptp(front, axis=0), np.median(values, axis=0))
+    extent = np.ptp(values[non_dominated(values)], axis=0)
+    worst, front = values.max(0), values[non_dominated(values)].max(0)
+    reference: Array = np.max([front + 0.1 * extent, worst - extent, (values.min(0) + worst) / 2], axis=0)
     return reference + 1e-6
 
 

@@ -15,7 +15,7 @@ from tunewell.study import Goal
 from tunewell.surrogates.gp import Columns
 from tunewell.surrogates.kernels import Groups, squared_distances
 from tunewell.surrogates.pareto import non_dominated
-from tunewell.surrogates.warping import WARPS, steepness
+from tunewell.surrogates.warping import WARPS, half_rank, steepness
 
 _RELATED = 100
 """How many results of related tasks enter a model at most: they are to lead, not to crowd out."""
@@ -148,8 +148,11 @@ class Reader:
         """The losses (n, k) as values; those of each goal, origin and number of steps among themselves."""
         found = np.empty_like(losses)
         for rows in _alike(outcomes):
-            for goal, column in enumerate(losses.T):
-                found[rows, goal] = WARPS[self.output](censored(column[rows]))
+            some = np.stack([censored(column) for column in losses[rows].T], axis=1)
+            # what is bad of one goal is good of another: ranks would hide how much, as far as the front goes
+            ends = some[non_dominated(some)].max(0) if some.shape[1] > 1 else [-np.inf]
+            for goal, (column, end) in enumerate(zip(some.T, ends, strict=True)):
+                found[rows, goal] = half_rank(column, end) if self.output == "half-rank" else WARPS[self.output](column)
         return found
 
     def _steep(self, outcomes: Sequence[Outcome], losses: Array, values: Array) -> Array:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from tunewell.surrogates.kernels import Array
 
@@ -31,24 +31,35 @@ def standardized(losses: Array) -> Array:
 
 def _small(losses: Array) -> Array:
     """The losses, scaled so that neither a sum nor a square of them overflows."""
+    return losses / _size(losses)
+
+
+def _size(losses: Array) -> float:
     size = float(np.max(np.abs(losses), initial=0.0))
-    return losses / size if size > 1e100 else losses
+    return size if size > 1e100 else 1.0
 
 
-def half_rank(losses: Array) -> Array:
-    """The better half as it is; the worse half by its ranks, as the upper half of a normal distribution whose standard
-    deviation is that of the better half about the median.
+def half_rank(losses: Array, until: float = -np.inf) -> Array:
+    """The better half as it is, and what is no worse than `until`; the rest by its ranks, as the upper part of a normal
+    distribution that spreads below that part as the losses do.
     """
-    losses = _small(losses)
-    middle = float(np.median(losses))
+    losses, until = _small(losses), until / _size(losses)
+    middle = max(float(np.median(losses)), until)
     better = losses[losses <= middle] - middle
     size = float(np.max(np.abs(better), initial=0.0))
     spread = size * float(np.sqrt(np.mean((better / size) ** 2))) if size > 0 else 0.0
     if spread == 0.0:
         return normal_scores(losses)
-    scores = ndtri(_quantiles(losses))
+    start = 0.0 if until < middle else float(ndtri(np.mean(losses <= middle) * (1 - 0.5 / len(losses))))
+    scores = (ndtri(_quantiles(losses)) - start) / _spread_below(start)
     found = np.where(losses <= middle, (np.minimum(losses, middle) - middle) / spread, np.maximum(scores, 0.0))
     return standardized(found)
+
+
+def _spread_below(start: float) -> float:
+    """The root of the mean square distance from `start` of a standard normal number that is smaller."""
+    ratio = float(np.exp(-0.5 * start**2) / np.sqrt(2 * np.pi) / ndtr(start))
+    return float(np.sqrt(1.0 + start * ratio + start**2))
 
 
 def normal_scores(losses: Array) -> Array:

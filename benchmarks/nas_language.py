@@ -1,0 +1,185 @@
+"""A small GPT's layers, widths and heads: perplexity against parameters after 200 queries, and limits on parameters.
+
+HW-GPT-Bench (R. S. Sukthanker et al., NeurIPS 2024 datasets and benchmarks, arXiv:2405.10299): surrogates of trainings
+on OpenWebText, of 10 to 12 layers. The hypervolume is a share of that of the best known front, the union of ten runs of
+NSGA-II with 100,000 configs each (`benchmarks.nas_language_front`). The reference point is the worst perplexity and the
+worst number of parameters among 10,000 random configs, the scale of each goal their range.
+
+    python -m benchmarks.nas_language --method 'Bayes()' --method optuna-gp --seeds 5
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.figures import ONE_THREAD, Row, figure
+from benchmarks.nas_language_front import GOALS, STORED, sizes
+from benchmarks.quality_goals import Run, Tradeoff, asked, peer, play, play_peer
+from benchmarks.quality_runs import say
+from benchmarks.tasks import data_folder, load
+from tunewell.space import Choice, Config, Entry, Ordinal, Space
+from tunewell.surrogates.hypervolume import hypervolume
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def play_syne_tune(kind: str, of: Tradeoff, seed: int, queries: int) -> Run:
+    """A run of one of its methods, with its default settings."""
+    return asked(peer("syne-tune", "quality_syne_tune_goals.py", kind), of, seed, queries)
+
+
+OURS = ("Bayes()", "NSGA2()", "Random()")
+PLAY: Mapping[str, Callable[[Tradeoff, int, int], Run]] = {
+    **{f"optuna-{kind}": partial(play_peer, kind) for kind in ("nsga2", "tpe", "gp")},
+    **{f"syne-tune-{kind}": partial(play_syne_tune, kind) for kind in ("gp", "ea")},
+}
+"""How the peers are run: on a trade-off, with a seed, for so many queries."""
+QUERIES = 200
+
+
+# --- what is measured ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Language(Tradeoff):
+    """Perplexity and millions of parameters of a small GPT; `best` and `worst` (2,) of random ones."""
+
+    best: Array
+    worst: Array
+
+    @cached_property
+    def space(self) -> Space:
+        """The models of that size: a layer has a ratio and heads where the model has the layer."""
+        told = {parameter.name: list(parameter.choices) for parameter in self.parameters}
+        fewest = min(told["n_layer"])
+        further = [(f"mlp_ratio_{layer}", f"n_head_{layer}") for layer in range(max(told["n_layer"]))]
+        blocks = [{name: Ordinal(told[name]) for name in names} for names in further]
+        depths = {str(count): _joined(blocks[fewest:count]) for count in told["n_layer"]}
+        whole = {"embed_dim": Ordinal(told["embed_dim"]), "n_layer": Choice(depths), "bias": Choice(told["bias"])}
+        return Space({**whole, **_joined(blocks[:fewest])})
+
+    def normalised(self, losses: Sequence[Sequence[float]]) -> float:
+        """The hypervolume of some losses as a share of that of the front."""
+        return self._volume(np.array(losses)) / self._volume(self.front)
+
+    def _volume(self, losses: Array) -> float:
+        scale = self.worst - self.best
+        return hypervolume(losses / scale, self.worst / scale)
+
+
+def _joined(blocks: Sequence[Mapping[str, Entry]]) -> dict[str, Entry]:
+    return {name: entry for block in blocks for name, entry in block.items()}
+
+
+@cache
+def language(size: str) -> Language:
+    """The benchmark of that size of model: "s", "m" or "l"."""
+    problem = load(data_folder(), f"hwgpt/{size}")
+    known = json.loads(STORED.read_text())[size]
+
+    def losses(config: Config) -> Sequence[float]:
+        found: Mapping[str, float] = problem.evaluate({**config, "n_layer": int(config["n_layer"])})
+        return [found[goal] for goal in GOALS]
+
+    ends = [np.array(known[name]) for name in ("front", "best", "worst")]
+    return Language(f"gpt-{size}", problem.params, losses, *ends)
+
+
+@dataclass(frozen=True)
+class Limited(Language):
+    """The same with at most `most` millions of parameters, which methods know beforehand."""
+
+    most: float
+
+    @cached_property
+    def space(self) -> Space:
+        """The models that are small enough."""
+        rule = lambda config: language("s").losses(config)[1] <= self.most  # noqa: E731
+        return Space(super().space.entries, constraints={"small": rule})
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def played(contender: str, of: Language, seeds: int, queries: int = QUERIES) -> list[Run]:
+    """Runs of one of our methods, an expression, or of a peer."""
+    runs = []
+    for seed in range(seeds):
+        runs.append(PLAY[contender](of, seed, queries) if contender in PLAY else play(contender, of, seed, queries))
+        volumes = " ".join(f"{runs[-1].at(mark, of):.4f}" for mark in (queries // 4, queries // 2, queries))
+        say(f"{of.name} {contender:24} seed {seed}  {volumes}  {statistics.fmean(runs[-1].seconds):.3f} s")
+    return runs
+
+
+@figure("language-model benchmark, hypervolume after 200 queries", target=">= 0.97 and >= 1 x peer")
+def volumes(quick: bool) -> Iterator[Row]:
+    """The mean over seeds, a share of the best known front's; the peer is the best of the others."""
+    seeds, queries = (1, 20) if quick else (5, QUERIES)
+    contenders = [*OURS, *list(PLAY)[:1]] if quick else [*OURS, *PLAY]
+    for of in map(language, ["s"] if quick else sizes()):
+        runs = {each: played(each, of, seeds, queries) for each in contenders}
+        means = {each: statistics.fmean(run.at(queries, of) for run in some) for each, some in runs.items()}
+        best = max(contenders[1:], key=means.__getitem__)
+        yield Row(means[OURS[0]], means[best], f"{of.name}, hypervolume after {queries}, {OURS[0]}; best other {best}")
+        for each in contenders[1:]:
+            yield Row(means[each], name=f"{of.name}, hypervolume after {queries}, {each}", target="")
+        slowest = statistics.fmean(run.seconds[-1] for run in runs[OURS[0]])
+        yield Row(slowest, name=f"{of.name}, a proposal after {queries} results", target="", unit="s")
+
+
+LIMITS = {"70 million": 70.0, "30 million": 30.0}
+"""Of parameters: 67 % and 33 % of random models are as small."""
+
+
+@figure("infeasible trainings under known constraints", target="<= 0")
+def infeasible(quick: bool) -> Iterator[Row]:
+    """How many of the models that a method asks for are too large."""
+    for told, most in LIMITS.items():
+        for each in ("Random()", "Evolution()", "NSGA2()", "Bayes()"):
+            sizes, seconds = asked_below(each, most, 12 if quick else 50)
+            large = sum(parameters > most for parameters in sizes)
+            yield Row(large, name=f"of {len(sizes)} models of at most {told} parameters, too large ones, {each}")
+            yield Row(1e3 * max(seconds), name=f"the slowest proposal there, {each}", target="", unit="ms")
+
+
+def asked_below(expression: str, most: float, queries: int) -> tuple[list[float], list[float]]:
+    """The millions of parameters of the models that a method asks for, and the seconds of each proposal."""
+    of, sizes = language("s"), []
+    goals = 1 if expression == "Evolution()" else 2  # it ranks by one
+
+    def losses(config: Config) -> Sequence[float]:
+        found = of.losses(config)
+        sizes.append(found[1])
+        return found[:goals]
+
+    limited = Limited(of.name, of.parameters, losses, of.front[:, :goals], of.best, of.worst, most)
+    return sizes, play(expression, limited, 0, queries).seconds
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Some contenders."""
+    line = argparse.ArgumentParser(prog="python -m benchmarks.nas_language")
+    line.add_argument("--method", action="append", metavar="EXPRESSION", help="one of ours, or a peer's name")
+    line.add_argument("--size", default="s", help="of the model: s, m or l")
+    line.add_argument("--seeds", type=int, default=5, metavar="N")
+    line.add_argument("--queries", type=int, default=QUERIES, metavar="N")
+    options = line.parse_args(words)
+    of = language(options.size)
+    for each in options.method or OURS:
+        found = [run.at(options.queries, of) for run in played(each, of, options.seeds, options.queries)]
+        print(f"{each:40} {statistics.fmean(found):.4f}  {min(found):.4f} to {max(found):.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    if any(os.environ.get(name) != "1" for name in ONE_THREAD):
+        environment = os.environ | ONE_THREAD
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.nas_language", *sys.argv[1:]], environment)
+    main()
