@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tunewell.methods.grid import Grid
     from tunewell.methods.halving import ASHA, Halving, Hyperband
     from tunewell.methods.hypergradient import HyperGradient
+    from tunewell.methods.localsearch import LocalSearch
     from tunewell.methods.nsga2 import NSGA2
     from tunewell.methods.pbt import PBT
     from tunewell.methods.quasirandom import Halton, LatinHypercube, Sobol
@@ -124,6 +125,7 @@ _HOMES = {
     "tunewell.methods.grid": "Grid",
     "tunewell.methods.halving": "ASHA Halving Hyperband",
     "tunewell.methods.hypergradient": "HyperGradient",
+    "tunewell.methods.localsearch": "LocalSearch",
     "tunewell.methods.nsga2": "NSGA2",
     "tunewell.methods.pbt": "PBT",
     "tunewell.methods.quasirandom": "Halton LatinHypercube Sobol",
@@ -180,6 +182,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "LatinHypercube",
     "Limits",
     "LiveStudy",
+    "LocalSearch",
     "LogNormal",
     "MedianStop",
     "MemoryStore",
