@@ -19,9 +19,11 @@ import numpy as np
 
 from tunewell import budget
 from tunewell.errors import StudyError, Unsupported
+from tunewell.method import Method
 from tunewell.methods.avoid import Avoid
 from tunewell.methods.cube import cube_of
 from tunewell.methods.history import LEADS, History, history_of, leads
+from tunewell.methods.localsearch import LocalSearch
 from tunewell.methods.plan import asked_for
 from tunewell.methods.quasirandom import Sobol
 from tunewell.methods.random import Random
@@ -110,7 +112,7 @@ class Bayes:
             return self._first(study, rng)
         # the longer a study, the more of its results lie near one optimum of several, and the model goes on from there
         if rng.random() < min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5)):
-            return Avoid(TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
+            return Avoid(_other(study)).propose(study, rng)
         config = self._promising(study, history, rng)
         return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
 
@@ -146,6 +148,14 @@ class Bayes:
                 if study.space.satisfies(config) is None and canonical(config) not in asked:
                     return config
         return None
+
+
+def _other(study: Study) -> Method:
+    """The method of the share."""
+    if len(study.objectives) > 1:
+        return Sobol()
+    alone = all(dimension.kind == "choice" for dimension in study.space.dimensions)
+    return LocalSearch(alone=True) if alone else TPE()
 
 
 def spent_on(study: Study) -> tuple[str, float] | None:

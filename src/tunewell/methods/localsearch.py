@@ -43,12 +43,14 @@ class LocalSearch:
 
     Nobody waits: other neighbours are asked for while some are running, random configs where a walk has no result yet,
     and a walk whose last neighbours come back better goes on. No config twice; what fails is no place to go on from.
-    Of trials of several lengths the longest count. Raises Unsupported for more than one objective.
+    Of trials of several lengths the longest count. `alone`: what other methods of the study found is no place to go on
+    from. Raises Unsupported for more than one objective.
 
     Reference: White, Nolen and Savani, UAI 2021.
     """
 
     strengths: tuple[float, ...] = (0.2, 0.05, 0.0125)
+    alone: bool = False
 
     reference: ClassVar[str] = """
 @inproceedings{white2021exploring,
@@ -70,7 +72,7 @@ class LocalSearch:
                 f"LocalSearch compares by one objective, the study has {len(study.objectives)}",
                 hint="Random() and Bayes() serve several; or make the others constraints with at_most.",
             )
-        past = _past(study)
+        past = _past(study, self.alone)
         for number, walk in past.walks.items():
             if walk.best is None:
                 return _start(study, past, number, rng)
@@ -81,7 +83,7 @@ class LocalSearch:
 
     def why(self, study: Study) -> str:
         """The walk and what is left of its neighbourhood, in one line."""
-        walks = _past(study.plan).walks
+        walks = _past(study.plan, self.alone).walks
         asked = sum(len(walk.asked) for walk in walks.values())
         return f"walk {len(walks)}, {asked} neighbours of the places it stands at were asked for"
 
@@ -92,7 +94,7 @@ class LocalSearch:
         moves = list(_moves(study.space, point, self.strengths))
         for place in rng.permutation(len(moves)).tolist():
             if place not in walk.asked:
-                config = _moved(study.space, point, *moves[place], rng)
+                config = _moved(study.space, point, moves[place], rng)
                 if canonical(config) not in asked and study.space.satisfies(config) is None:
                     return Job(config, study.steps.maximum, tag=(_WALK, number, walk.best.job, place))
         return None
@@ -128,10 +130,10 @@ def _moves(space: Space, point: Array, strengths: tuple[float, ...]) -> Iterator
         yield from ((place, other) for other in near if axis.at(other) != value)
 
 
-def _moved(space: Space, point: Array, place: int, unit: float, rng: np.random.Generator) -> Config:
+def _moved(space: Space, point: Array, move: tuple[int, float], rng: np.random.Generator) -> Config:
     """The config at a point (d,) with another value at one place; what becomes active is random."""
     found = np.where(np.isnan(point), rng.random(len(point)), point)
-    found[place] = unit
+    found[move[0]] = move[1]
     return space.decode(found)
 
 
@@ -172,16 +174,20 @@ class Walk(msgspec.Struct):
 
 
 class Past(msgspec.Struct):
-    """Fold state: each walk by its number; results that are of none of them count for the first."""
+    """Fold state: each walk by its number; results that are of none of them count for the first, or not (`alone`)."""
 
+    alone: bool
     walks: dict[int, Walk] = {}
 
     def follow(self, event: Event, study: Study) -> Past:
         """One event more."""
+        job = event if isinstance(event, Job) else study.jobs[event.job] if isinstance(event, Result) else None
+        if job is None or (self.alone and _tag(job)[1] is None):
+            return self
         if isinstance(event, Job):
-            self._ask(event)
-        elif isinstance(event, Result) and event.tells and study.jobs[event.job].seed == 0:
-            self._end(study.jobs[event.job], study)
+            self._ask(job)
+        elif isinstance(event, Result) and event.tells and job.seed == 0:
+            self._end(job, study)
         return self
 
     def _ask(self, job: Job) -> None:
@@ -200,8 +206,8 @@ class Past(msgspec.Struct):
         self.walks.setdefault(_tag(job)[0], Walk()).hear(text, place)
 
 
-def _past(study: Study) -> Past:
-    return study.root.fold(("local search", study.space, study.goals), Past, Past.follow)
+def _past(study: Study, alone: bool) -> Past:
+    return study.root.fold(("local search", alone, study.space, study.goals), lambda: Past(alone), Past.follow)
 
 
 def _tag(job: Job) -> tuple[int, int | None, int]:
