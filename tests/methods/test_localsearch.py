@@ -21,6 +21,10 @@ class TestOfOneStrength(MethodContract):
     method = LocalSearch(strengths=(0.1,))
 
 
+class TestAlone(MethodContract):
+    method = LocalSearch(alone=True)
+
+
 CELLS = tw.Space({name: tw.Choice(["none", "skip", "conv"]) for name in "abcd"})
 TREE = SPACES["conditional"]
 
@@ -161,6 +165,14 @@ def test_it_goes_on_from_the_best_that_is_known():
     study = Player(method, bowl(CELLS)).play(new_study(CELLS, trials=6))
     best = min(list(study.jobs)[:5], key=study.loss)
     assert len(differences(study.jobs[best].config, study.jobs[5].config)) == 1
+
+
+def test_alone_it_starts_anew_whatever_others_found():
+    method = tw.Then(tw.Take(5, tw.Random()), LocalSearch(alone=True))
+    study = Player(method, bowl(CELLS)).play(new_study(CELLS, trials=8))
+    start = study.jobs[5]
+    assert start.tag[-3:] == (0, -1, 0)
+    assert len(differences(start.config, study.jobs[6].config)) == 1
 
 
 def test_no_config_twice_until_all_were_asked_for():

@@ -55,9 +55,10 @@ class Bayes:
     failures and measured constraints as probabilities; results of several numbers of steps are modelled together. The
     gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
     warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
-    share `share` of the proposals are those of `TPE`, so that no single model can fail; the more results beyond 64, the
-    larger it is, up to a half. At most `limit` results enter a model. Where the budget counts cost or seconds, cheaper
-    trials count for more, the more of it is left (Lee et al., arXiv:2003.10870).
+    share `share` of the proposals are those of `TPE`, so that no single model can fail, or of a `LocalSearch` of its
+    own where all entries are choices; the more results beyond 64, the larger it is, up to a half. At most `limit`
+    results enter a model. Where the budget counts cost or seconds, cheaper trials count for more, the more of it is
+    left (Lee et al., arXiv:2003.10870).
 
     Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
     front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
@@ -112,7 +113,9 @@ class Bayes:
             return self._first(study, rng)
         # the longer a study, the more of its results lie near one optimum of several, and the model goes on from there
         if rng.random() < min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5)):
-            return Avoid(_other(study)).propose(study, rng)
+            job = Avoid(_other(study)).propose(study, rng)
+            if job is not None:
+                return job
         config = self._promising(study, history, rng)
         return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
 
@@ -151,11 +154,18 @@ class Bayes:
 
 
 def _other(study: Study) -> Method:
-    """The method of the share."""
+    """The method of the share.
+
+    Among choices alone it walks by itself from random configs: at a Hamming distance of all entries a model knows
+    nothing, so that its results gather in the basin of the first good one, and what they say of the others gets worse.
+    """
     if len(study.objectives) > 1:
         return Sobol()
-    alone = all(dimension.kind == "choice" for dimension in study.space.dimensions)
-    return LocalSearch(alone=True) if alone else TPE()
+    return LocalSearch(alone=True) if _is_of_choices(study.space) else TPE()
+
+
+def _is_of_choices(space: Space) -> bool:
+    return all(dimension.kind == "choice" for dimension in space.dimensions)
 
 
 def spent_on(study: Study) -> tuple[str, float] | None:
