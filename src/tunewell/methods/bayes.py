@@ -34,8 +34,8 @@ from tunewell.study import Job, Study, canonical
 if TYPE_CHECKING:
     from tunewell.surrogates.parzen import Mixture
 
-_PROVEN = 64
-"""From so many results on, the share of other proposals grows."""
+_PROVEN, _PROVEN_OF_CHOICES = 64, 32
+"""From so many results on, the share of other proposals grows; and where all entries are choices."""
 
 _CHOICES = {
     "output": ("none", "half-rank", "normal", "yeo-johnson"),
@@ -56,7 +56,7 @@ class Bayes:
     gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
     warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
     share `share` of the proposals are those of `TPE`, so that no single model can fail, or of a `LocalSearch` of its
-    own where all entries are choices; the more results beyond 64, the larger it is, up to a half. At most `limit`
+    own where all entries are choices; the more results beyond 64 (32), the larger it is, up to a half. At most `limit`
     results enter a model. Where the budget counts cost or seconds, cheaper trials count for more, the more of it is
     left (Lee et al., arXiv:2003.10870).
 
@@ -112,7 +112,8 @@ class Bayes:
         if self._is_starting(study, history):
             return self._first(study, rng)
         # the longer a study, the more of its results lie near one optimum of several, and the model goes on from there
-        if rng.random() < min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5)):
+        proven = _PROVEN_OF_CHOICES if _is_of_choices(study.space) else _PROVEN
+        if rng.random() < min(self.share * max(1.0, len(history.done) / proven), max(self.share, 0.5)):
             job = Avoid(_other(study)).propose(study, rng)
             if job is not None:
                 return job
