@@ -126,9 +126,9 @@ def seconds(quick: bool) -> Row:
 @figure("NAS-Bench-Graph, mean regret, beside random search's", target="", unit="points")
 def graphs(quick: bool) -> Iterator[Row]:
     """Tables that nothing here was chosen by: 59,040 networks of five choices with nine options each, one training each
-    (so noise and structure are one); 20 seeds, of Bayes 5, on four data sets.
+    (so noise and structure are one); 20 seeds, of Bayes 10, on four data sets.
     """
-    many, few, queries = (2, 1, 30) if quick else (20, 5, 150)
+    many, few, queries = (2, 1, 30) if quick else (20, 10, 150)
     for data in ("cora", "cs", "photo", "pubmed"):
         space, accuracy = architectures(f"nasgraph/{data}", "valid_perf")
         table = space, 100 * accuracy
