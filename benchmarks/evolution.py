@@ -1,10 +1,8 @@
 """The figures of evolution: CMA-ES beside its reference, architectures from a table, mixed integers, time, workers."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,9 +10,8 @@ import numpy as np
 import tunewell as tw
 from benchmarks.evolution_mixed import PEERS, means, ours, peer, reached
 from benchmarks.figures import Row, ask, ask_peer, figure
-from benchmarks.tasks import data_folder
-from tunewell.contract.methods import Player, new_study, propose
-from tunewell.space import Config
+from benchmarks.nas import accuracy_left
+from tunewell.contract.methods import new_study, propose
 from tunewell.study import Result
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -90,29 +87,6 @@ def restarts(quick: bool) -> Iterator[Row]:
 
 
 # --- architectures ---------------------------------------------------------------------------------------------------
-
-
-@cache
-def architectures() -> tuple[tw.Space, Array]:
-    """The cells of NAS-Bench-201 and their mean validation accuracy on CIFAR-10, in percent."""
-    table = np.load(data_folder() / "tables" / "nas201" / "cifar10.npz")
-    entries = {each["name"]: tw.Choice(each["choices"]) for each in json.loads(str(table["meta"]))["params"]}
-    return tw.Space(entries), np.nanmean(table["Y_val_acc"], axis=-1)
-
-
-def accuracy_left(method: tw.Method, seed: int, queries: int = 500) -> Array:
-    """What is left to the best accuracy, in points, after each query `(queries,)`."""
-    space, accuracy = architectures()
-    options = list(next(iter(space.entries.values())).to_json()["options"])
-    found: list[float] = []
-
-    def loss(config: Config, step: int) -> float:
-        found.append(float(accuracy[tuple(options.index(value) for value in config.values())]))
-        return -found[-1]
-
-    Player(method, loss).play(new_study(space, seed=seed, trials=queries))
-    left: Array = np.nanmax(accuracy) - np.maximum.accumulate(found)
-    return left
 
 
 @figure("NAS-Bench-201, 200 seeds", target="", unit="points")

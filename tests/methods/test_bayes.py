@@ -352,3 +352,22 @@ def test_noisy_gradients_still_help(without):
 def test_wrong_gradients_do_not_ruin_it(without, factor):
     found = bests(18, lambda gradient, rng: {name: factor * slope for name, slope in gradient.items()})
     assert found[:, -1].mean() < 1.5 * without[:, -1].mean()
+
+
+# --- choices alone ---------------------------------------------------------------------------------------------------
+
+
+def test_among_choices_a_share_walks_from_config_to_config():
+    space = tw.Space({name: tw.Choice(list("abc")) for name in "pqrst"})
+    study = Player(tw.Bayes(share=0.5), bowl(space)).play(new_study(space, trials=30))
+    walks = [job for job in study.jobs.values() if job.tag[:1] == ("walk",)]
+    assert 3 < len(walks) < 25
+    study = Player(tw.Bayes(share=0.0), bowl(space)).play(new_study(space, trials=30))
+    assert not any(job.tag[:1] == ("walk",) for job in study.jobs.values())
+
+
+def test_a_space_of_few_choices_ends_no_study_early():
+    space = tw.Space({"a": tw.Choice(["x", "y"]), "b": tw.Choice(["x", "y"])})
+    study = Player(tw.Bayes(share=1.0, start=2), bowl(space)).play(new_study(space, trials=9))
+    assert len(study.jobs) == 9
+    assert len({canonical(job.config) for job in study.jobs.values()}) == 4

@@ -1,120 +1,203 @@
-"""Local search: neighbours of the best, then another walk."""
+"""Local search: what a neighbour is, where a walk goes, and when it starts anew."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tunewell as tw
-from tunewell.contract.methods import MethodContract, Player, new_study, propose
+from tunewell.contract.methods import SPACES, MethodContract, Player, bowl, new_study, propose
 from tunewell.errors import StudyError, Unsupported
 from tunewell.events import Failure
 from tunewell.methods.localsearch import LocalSearch
-from tunewell.study import Result
-
-LETTERS = tw.Space({name: tw.Choice(list("abcd"), default="d") for name in "uvwx"})
+from tunewell.study import Job, Result, canonical
 
 
 class TestLocalSearch(MethodContract):
     method = LocalSearch()
 
 
-class TestWithinHyperband(MethodContract):
-    method = tw.Hyperband(LocalSearch())
-    steps = 9
+class TestOfOneStrength(MethodContract):
+    method = LocalSearch(strengths=(0.1,))
 
 
-def loss(config, step):
-    """The sum of the places of the letters: one valley."""
-    return float(sum("abcd".index(value) for value in config.values()))
+class TestAlone(MethodContract):
+    method = LocalSearch(alone=True)
 
 
-def test_neighbours_differ_in_one_entry_until_one_is_better():
-    study = new_study(LETTERS, trials=30)
-    Player(LocalSearch(), loss).play(study)
-    best = study.jobs[0].config
-    for number, job in study.jobs.items():
-        if job.tag != ("walk", 0):
-            break
-        assert number == 0 or sum(job.config[name] != best[name] for name in best) == 1
-        if loss(job.config, 1) < loss(best, 1):
-            best = job.config
+CELLS = tw.Space({name: tw.Choice(["none", "skip", "conv"]) for name in "abcd"})
+TREE = SPACES["conditional"]
 
 
-def test_finds_the_bottom_of_a_valley_and_starts_anew():
-    study = new_study(LETTERS, trials=120)
-    Player(LocalSearch(), loss).play(study)
-    losses = [loss(job.config, 1) for job in study.jobs.values()]
-    assert min(losses) == 0
-    assert {job.tag[1] for job in study.jobs.values()} >= {0, 1}
+def play(space, loss, trials=60, seed=1, **rest):
+    return Player(LocalSearch(), lambda config, step: loss(config), **rest).play(
+        new_study(space, seed=seed, trials=trials)
+    )
 
 
-def test_asks_for_no_config_twice_and_ends_after_the_last():
-    space = tw.Space({"cell": tw.Cell(3, ["none", "skip", "conv"]), "on": [True, False]})
-    study = new_study(space, trials=500)
-    Player(LocalSearch(), lambda config, step: float(len(set(config.values())))).play(study)
-    keys = {space.key(config) for config in space.grid()}
-    assert sorted(space.key(job.config) for job in study.jobs.values()) == sorted(keys)
+def started(study):
+    job = study.start(propose(LocalSearch(), study))
+    study.commit(job)
+    return job
 
 
-def test_numbers_move_by_one_value_and_by_steps():
-    space = tw.Space({"n": tw.Int(0, 100, default=50), "x": tw.Float(0, 1, default=0.5)})
-    study = new_study(space, trials=13)
-    Player(LocalSearch(), lambda config, step: float(config["n"] != 50 or config["x"] != 0.5)).play(study)
-    near = [job.config for job in study.jobs.values() if job.tag == ("walk", 0)]
-    assert sorted({config["n"] for config in near}) == [30, 45, 49, 50, 51, 55, 70]
-    assert sorted({round(config["x"], 4) for config in near}) == [0.3, 0.45, 0.4875, 0.5, 0.5125, 0.55, 0.7]
+def ended(study, job, loss):
+    done = {"metrics": {"loss": loss}, "step": 1} if loss is not None else {"error": Failure("crashed", "no")}
+    study.commit(Result(job.id, "done" if loss is not None else "failed", **done))
 
 
-def test_a_better_neighbour_that_comes_late_is_followed():
-    study = new_study(LETTERS)
-    method = LocalSearch()
-    first = study.start(propose(method, study))
-    study.commit(first)
-    study.commit(Result(first.id, "done", {"loss": loss(first.config, 1)}, step=1))
-    jobs = []
-    for _ in range(12):
-        jobs.append(study.start(propose(method, study)))
-        study.commit(jobs[-1])
-    assert all(job.tag == ("walk", 0) for job in jobs)
-    assert propose(method, study).tag == ("walk", 1)  # nobody waits
-    study.commit(Result(jobs[3].id, "done", {"loss": loss(jobs[3].config, 1)}, step=1))
-    near = propose(method, study)
-    assert near.tag == ("walk", 0)
-    assert sum(near.config[name] != jobs[3].config[name] for name in near.config) == 1
+def told(study, loss=None):
+    job = started(study)
+    ended(study, job, loss)
+    return job
 
 
-def test_a_failure_costs_its_place_alone():
-    study = new_study(LETTERS)
-    method = LocalSearch()
-    for number in range(8):
-        job = study.start(propose(method, study))
-        study.commit(job)
-        outcome = {"error": Failure("error", "no")} if number == 1 else {"metrics": {"loss": loss(job.config, 1)}}
-        study.commit(Result(job.id, "failed" if number == 1 else "done", step=1, **outcome))
-    assert all(job.tag == ("walk", 0) for job in study.jobs.values())
+def differences(first, second):
+    return [name for name in first if first[name] != second.get(name)]
 
 
-def test_what_becomes_active_varies_among_neighbours():
-    space = tw.Space({"blocks": tw.Blocks({"units": tw.Int(1, 1000)}, 1, 4)})
-    study = new_study(space, trials=60)
-    Player(LocalSearch(), lambda config, step: -float(config["blocks"])).play(study)
-    units = {job.config["blocks.3.units"] for job in study.jobs.values() if job.config["blocks"] == 4}
-    assert len(units) > 5
+# --- settings --------------------------------------------------------------------------------------------------------
 
 
-def test_says_what_is_wrong():
-    with pytest.raises(StudyError, match="steps"):
-        LocalSearch(steps=(0.0,))
+@pytest.mark.parametrize("wrong", [(), (0.0,), (0.1, 2.0)], ids=str)
+def test_wrong_strengths_are_refused(wrong):
+    with pytest.raises(StudyError, match="LocalSearch: strengths"):
+        LocalSearch(wrong)
+
+
+def test_several_goals_are_refused():
+    study = new_study(CELLS)
+    study.commit(tw.Act("change", {"goals": [{"metric": "a"}, {"metric": "b"}]}))
     with pytest.raises(Unsupported, match="one objective"):
-        tw.tune(lambda run: {"a": 1.0, "b": 1.0}, {"x": [1, 2]}, minimize=["a", "b"], method=LocalSearch(), trials=2,
-                progress=False)  # fmt: skip
+        propose(LocalSearch(), study)
 
 
-def test_neighbours_are_the_same_each_time():
-    space = tw.Space({"blocks": tw.Blocks({"units": tw.Int(1, 1000)}, 1, 4)})
-    config = space.sample(np.random.default_rng(0))
-    from tunewell.methods import localsearch
-    from tunewell.study import canonical
+# --- neighbours ------------------------------------------------------------------------------------------------------
 
-    first = localsearch._neighbours(space, canonical(config), (0.1,))
-    localsearch._neighbours.cache_clear()
-    assert localsearch._neighbours(space, canonical(config), (0.1,)) == first
+
+def test_the_first_is_the_default_and_its_neighbours_differ_in_one_entry():
+    study = new_study(CELLS)
+    first = told(study, 0.0)
+    others = [told(study, 1.0) for _ in range(8)]
+    assert first.config == CELLS.default()
+    assert all(len(differences(first.config, other.config)) == 1 for other in others)
+    assert len({canonical(other.config) for other in others}) == 8
+
+
+def test_numbers_and_ordinals_step_to_the_next_value():
+    space = tw.Space({"n": tw.Int(1, 100, default=50), "size": tw.Ordinal([1, 2, 4, 8, 16], default=4)})
+    study = new_study(space)
+    told(study, 0.0)
+    asked = [told(study, 1.0).config for _ in range(8)]
+    assert {config["n"] for config in asked if config["size"] == 4} == {49, 51, 45, 55, 30, 70}
+    assert {config["size"] for config in asked if config["n"] == 50} == {2, 8}
+
+
+@given(st.sampled_from(sorted(SPACES)), st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_a_neighbour_changes_one_entry_and_what_hangs_on_it(name, seed):
+    space, rng = SPACES[name], np.random.default_rng(seed)
+    study = new_study(space, seed=seed)
+    job = study.start(Job(space.sample(rng), 1))
+    study.commit(job)
+    ended(study, job, 0.0)
+    config = told(study, 1.0).config
+    space.validate(config)
+    shared = [key for key in config if key in job.config]
+    assert sum(config[key] != job.config[key] for key in shared) == 1 or "model" in differences(job.config, config)
+
+
+# --- walks -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_walk_moves_as_soon_as_a_neighbour_is_better():
+    study = new_study(CELLS)
+    told(study, 1.0)
+    better = told(study, 0.5)
+    assert len(differences(better.config, told(study, 2.0).config)) == 1
+
+
+def test_a_neighbour_that_is_only_as_good_is_no_place_to_go():
+    study = new_study(CELLS)
+    first = told(study, 1.0)
+    told(study, 1.0)
+    assert len(differences(first.config, told(study, 2.0).config)) == 1
+
+
+def test_a_new_walk_starts_when_a_neighbourhood_is_used_up():
+    study = new_study(CELLS)
+    for _ in range(9):
+        told(study, float(len(study.jobs)))
+    start = told(study, 20.0)
+    assert start.tag[1:] == (1, -1, 0)
+    assert told(study, 30.0).tag[:3] == ("walk", 1, start.id)
+
+
+def test_nobody_waits_and_a_walk_goes_on_when_a_late_neighbour_is_better():
+    study = new_study(CELLS)
+    first = told(study, 1.0)
+    late = [started(study) for _ in range(8)]
+    start = told(study, 5.0)  # all neighbours are running
+    assert start.tag[1] == 1
+    ended(study, late[3], 0.5)
+    again = started(study)
+    assert again.tag[:3] == ("walk", 0, late[3].id)
+    assert len(differences(late[3].config, again.config)) == 1
+    assert first.config != again.config
+
+
+def test_many_workers_begin_with_different_configs():
+    study = new_study(CELLS)
+    assert len({canonical(started(study).config) for _ in range(10)}) == 10
+
+
+def test_a_failure_costs_its_slot_alone():
+    study = new_study(CELLS)
+    told(study)
+    told(study, 1.0)
+    failed = told(study)
+    assert len(differences(study.jobs[1].config, told(study, 2.0).config)) == 1
+    assert failed.config != study.jobs[1].config
+
+
+def test_it_goes_on_from_the_best_that_is_known():
+    method = tw.Then(tw.Take(5, tw.Random()), LocalSearch())
+    study = Player(method, bowl(CELLS)).play(new_study(CELLS, trials=6))
+    best = min(list(study.jobs)[:5], key=study.loss)
+    assert len(differences(study.jobs[best].config, study.jobs[5].config)) == 1
+
+
+def test_alone_it_starts_anew_whatever_others_found():
+    method = tw.Then(tw.Take(5, tw.Random()), LocalSearch(alone=True))
+    study = Player(method, bowl(CELLS)).play(new_study(CELLS, trials=8))
+    start = study.jobs[5]
+    assert start.tag[-3:] == (0, -1, 0)
+    assert len(differences(start.config, study.jobs[6].config)) == 1
+
+
+def test_no_config_twice_until_all_were_asked_for():
+    study = play(CELLS, lambda config: sum(value == "none" for value in config.values()), trials=81)
+    assert len({canonical(job.config) for job in study.jobs.values()}) == len(study.jobs) > 75
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_it_finds_the_only_optimum_of_choices(workers):
+    space = tw.Space({f"edge{place}": tw.Choice(list("abcde")) for place in range(6)})
+    target = space.sample(np.random.default_rng(5))
+    study = play(space, lambda config: float(len(differences(target, config))), 120, workers=workers)
+    assert min(map(study.loss, study.jobs)) == 0.0
+
+
+def test_steps_of_a_float_become_small():
+    space = tw.Space({"x": tw.Float(0, 1), "y": tw.Float(1e-4, 1, log=True)})
+    study = play(space, lambda config: float(np.sum((space.encode(config) - 0.31) ** 2)), 60)
+    assert min(map(study.loss, study.jobs)) < 1e-3
+
+
+def test_it_runs_below_a_bracket():
+    study = Player(tw.ASHA(LocalSearch()), bowl(TREE), workers=3).play(new_study(TREE, steps=9, trials=40))
+    assert len(study.jobs) > 40
+
+
+def test_why_tells_the_walk():
+    assert LocalSearch().why(play(CELLS, lambda config: 1.0, 5)).startswith("walk 1,")

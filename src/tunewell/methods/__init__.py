@@ -22,8 +22,8 @@
     history.py        what ended, as a model reads it
     descent.py        descent in the unit cube by values and gradients
     hypergradient.py  HyperGradient: along the gradients that results carry
-    localsearch.py    LocalSearch: better neighbours, from several starts
     evolution.py      Evolution: mutation, crossover, differences; regularized, genetic, (mu + lambda), DE
+    localsearch.py    LocalSearch: from a config to a better neighbour, and anew where there is none
     cmaes.py          CMAES: a normal distribution that adapts; integers and options by a margin; restarts
     genes.py          configs as genes: crossover and mutation of points
     nsga2.py          NSGA2: evolution with several goals

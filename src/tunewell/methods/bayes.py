@@ -19,9 +19,11 @@ import numpy as np
 
 from tunewell import budget
 from tunewell.errors import StudyError, Unsupported
+from tunewell.method import Method
 from tunewell.methods.avoid import Avoid
 from tunewell.methods.cube import cube_of
 from tunewell.methods.history import LEADS, History, history_of, leads
+from tunewell.methods.localsearch import LocalSearch
 from tunewell.methods.plan import asked_for
 from tunewell.methods.quasirandom import Sobol
 from tunewell.methods.random import Random
@@ -32,8 +34,8 @@ from tunewell.study import Job, Study
 if TYPE_CHECKING:
     from tunewell.surrogates.parzen import Mixture
 
-_PROVEN = 64
-"""From so many results on, the share of other proposals grows."""
+_PROVEN, _PROVEN_OF_CHOICES = 64, 32
+"""From so many results on, the share of other proposals grows; and where all entries are choices."""
 
 _CHOICES = {
     "output": ("none", "half-rank", "normal", "yeo-johnson"),
@@ -53,10 +55,10 @@ class Bayes:
     failures and measured constraints as probabilities; results of several numbers of steps are modelled together. The
     gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
     warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
-    share `share` of the proposals are those of `TPE`, so that no single model can fail; with one
-    objective, the more results beyond 64, the larger it is, up to a half. At most `limit` results enter a model. Where
-    the budget counts cost or seconds, cheaper trials count for more, the more of it is left (Lee et al.,
-    arXiv:2003.10870).
+    share `share` of the proposals are those of `TPE`, so that no single model can fail, or of a `LocalSearch` of its
+    own where all entries are choices; with one objective, the more results beyond 64 (32), the larger it is, up to a
+    half. At most `limit` results enter a model. Where the budget counts cost or seconds, cheaper trials count for more,
+    the more of it is left (Lee et al., arXiv:2003.10870).
 
     Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
     front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
@@ -110,7 +112,9 @@ class Bayes:
         if self._is_starting(study, history):
             return self._first(study, rng)
         if rng.random() < self._share(study, history):
-            return Avoid(TPE() if len(study.objectives) == 1 else Sobol()).propose(study, rng)
+            job = Avoid(_other(study)).propose(study, rng)
+            if job is not None:
+                return job
         config = self._promising(study, history, rng)
         return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
 
@@ -120,7 +124,8 @@ class Bayes:
         """
         if len(study.objectives) > 1:
             return self.share
-        return min(self.share * max(1.0, len(history.done) / _PROVEN), max(self.share, 0.5))
+        proven = _PROVEN_OF_CHOICES if _is_of_choices(study.space) else _PROVEN
+        return min(self.share * max(1.0, len(history.done) / proven), max(self.share, 0.5))
 
     def _is_starting(self, study: Study, history: History) -> bool:
         wanted = max(4, min(len(study.space.paths) + 1, 9)) if self.start is None else self.start
@@ -155,6 +160,21 @@ class Bayes:
                 if study.space.satisfies(config) is None and study.root.space.key(config) not in asked:
                     return config
         return None
+
+
+def _other(study: Study) -> Method:
+    """The method of the share.
+
+    Among choices alone it walks by itself from random configs: at a Hamming distance of all entries a model knows
+    nothing, so that its results gather in the basin of the first good one, and what they say of the others gets worse.
+    """
+    if len(study.objectives) > 1:
+        return Sobol()
+    return LocalSearch(alone=True) if _is_of_choices(study.space) else TPE()
+
+
+def _is_of_choices(space: Space) -> bool:
+    return all(dimension.kind == "choice" for dimension in space.dimensions)
 
 
 def spent_on(study: Study) -> tuple[str, float] | None:
