@@ -25,7 +25,7 @@ from benchmarks.nas_language_front import GOALS, STORED, sizes
 from benchmarks.quality_goals import Run, Tradeoff, asked, peer, play, play_peer
 from benchmarks.quality_runs import say
 from benchmarks.tasks import data_folder, load
-from tunewell.space import Choice, Config, Entry, Ordinal, Space
+from tunewell.space import Blocks, Choice, Config, Ordinal, Space, unflatten
 from tunewell.surrogates.hypervolume import hypervolume
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -59,12 +59,9 @@ class Language(Tradeoff):
     def space(self) -> Space:
         """The models of that size: a layer has a ratio and heads where the model has the layer."""
         told = {parameter.name: list(parameter.choices) for parameter in self.parameters}
-        fewest = min(told["n_layer"])
-        further = [(f"mlp_ratio_{layer}", f"n_head_{layer}") for layer in range(max(told["n_layer"]))]
-        blocks = [{name: Ordinal(told[name]) for name in names} for names in further]
-        depths = {str(count): _joined(blocks[fewest:count]) for count in told["n_layer"]}
-        whole = {"embed_dim": Ordinal(told["embed_dim"]), "n_layer": Choice(depths), "bias": Choice(told["bias"])}
-        return Space({**whole, **_joined(blocks[:fewest])})
+        layer = {"mlp_ratio": Ordinal(told["mlp_ratio_0"]), "n_head": Ordinal(told["n_head_0"])}
+        layers = Blocks(layer, min(told["n_layer"]), max(told["n_layer"]))
+        return Space({"embed_dim": Ordinal(told["embed_dim"]), "layers": layers, "bias": Choice(told["bias"])})
 
     def normalised(self, losses: Sequence[Sequence[float]]) -> float:
         """The hypervolume of some losses as a share of that of the front."""
@@ -75,8 +72,11 @@ class Language(Tradeoff):
         return hypervolume(losses / scale, self.worst / scale)
 
 
-def _joined(blocks: Sequence[Mapping[str, Entry]]) -> dict[str, Entry]:
-    return {name: entry for block in blocks for name, entry in block.items()}
+def named(config: Config) -> Config:
+    """A config with the names of the benchmark: "mlp_ratio_3" is that of the fourth layer."""
+    blocks = unflatten(config)["layers"]
+    layers = {f"{name}_{place}": value for place, block in enumerate(blocks) for name, value in block.items()}
+    return {"embed_dim": config["embed_dim"], "n_layer": len(blocks), "bias": config["bias"], **layers}
 
 
 @cache
@@ -86,7 +86,7 @@ def language(size: str) -> Language:
     known = json.loads(STORED.read_text())[size]
 
     def losses(config: Config) -> Sequence[float]:
-        found: Mapping[str, float] = problem.evaluate({**config, "n_layer": int(config["n_layer"])})
+        found: Mapping[str, float] = problem.evaluate(named(config) if "layers" in config else config)
         return [found[goal] for goal in GOALS]
 
     ends = [np.array(known[name]) for name in ("front", "best", "worst")]
