@@ -105,7 +105,10 @@ def test_what_is_larger_than_the_largest_is_refused(config):
 
 
 def test_the_mode_of_the_supernet_is_that_of_its_sub_networks():
-    shared = Supernet(lambda config: torch.nn.Sequential(torch.nn.Linear(4, config["out"]), torch.nn.Dropout(0.5)), {"out": 64})
+    def dropped(config):
+        return torch.nn.Sequential(torch.nn.Linear(4, config["out"]), torch.nn.Dropout(0.5))
+
+    shared = Supernet(dropped, {"out": 64})
     x = torch.ones(1, 4)
     assert (shared({"out": 32}, x) == 0).any()
     shared.eval()
@@ -132,5 +135,5 @@ def test_slope_is_that_of_the_mean_loss():
     shared.zero_grad()
     whole = sum(mean(shared(config, text())) for config in configs) / 3
     whole.backward()
-    assert told == pytest.approx(float(whole), rel=1e-5)
+    assert told == pytest.approx(whole.item(), rel=1e-5)
     assert all(torch.allclose(one, part.grad, atol=1e-6) for one, part in zip(found, shared.whole.parameters()))

@@ -41,7 +41,7 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = [  # noqa: RUF022  # the plain order, as in tunewell
+__all__ = [  # the plain order, as in tunewell
     "GPT",
     "Sandwich",
     "Supernet",

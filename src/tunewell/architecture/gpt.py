@@ -3,7 +3,8 @@
 A head is as wide in every network, and query, key and value are layers of their own: so each weight of a smaller
 network has its place at the leading corner of the weight with the same name in a larger one. See `Supernet`.
 
-A. Radford, J. Wu, R. Child, D. Luan, D. Amodei, I. Sutskever: Language models are unsupervised multitask learners. 2019.
+A. Radford, J. Wu, R. Child, D. Luan, D. Amodei, I. Sutskever: Language models are unsupervised multitask learners.
+2019.
 M. Chen, H. Peng, J. Fu, H. Ling: AutoFormer: searching transformers for visual recognition. ICCV 2021.
 arXiv:2107.00651 (the heads of one width).
 """
