@@ -28,6 +28,7 @@ ALLOWED = (
     "honest/compare.py",
     "honest/shrinkage.py",
     "honest/worth.py",
+    "architecture/",
     "hypergradient/networks/",
     "methods/front.py",
     "methods/promise.py",

@@ -1,4 +1,4 @@
-"""Networks whose shape is searched, in PyTorch: what they cost, what they promise, and weights that they share.
+"""Networks whose shape is searched, in PyTorch: what they cost, and weights that they share.
 
     from tunewell.architecture import GPT, Sandwich, Supernet
 
@@ -7,13 +7,10 @@
     logits = supernet({"width": 32, "blocks": [{"heads": 2, "units": 64}]}, text)
 
     measure.py       parameters, operations, latency, memory of a module
-    proxies.py       synflow, jacobian covariance, NASWOT: scores of a network that was never trained
-    useful.py        whether a proxy says more than the number of parameters
     gpt.py           GPT: a small transformer of any shape
     supernet.py      Supernet: the weights of the largest network, and all others as slices of them
     sampling.py      Uniform, Sandwich: which sub-networks a step trains
 
-The names below are imported when first used; all but `useful` need PyTorch.
 """
 
 from __future__ import annotations
@@ -26,18 +23,14 @@ from tunewell.errors import MissingExtra
 if TYPE_CHECKING:
     from tunewell.architecture.gpt import GPT
     from tunewell.architecture.measure import latency, memory, operations, parameters
-    from tunewell.architecture.proxies import jacobian, naswot, synflow
     from tunewell.architecture.sampling import Sandwich, Uniform, slope
     from tunewell.architecture.supernet import Supernet
-    from tunewell.architecture.useful import useful
 
 _HOMES = {
     "gpt": "GPT",
     "measure": "latency memory operations parameters",
-    "proxies": "jacobian naswot synflow",
     "sampling": "Sandwich Uniform slope",
     "supernet": "Supernet",
-    "useful": "useful",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -46,15 +39,11 @@ __all__ = [  # the plain order, as in tunewell
     "Sandwich",
     "Supernet",
     "Uniform",
-    "jacobian",
     "latency",
     "memory",
-    "naswot",
     "operations",
     "parameters",
     "slope",
-    "synflow",
-    "useful",
 ]
 
 
