@@ -35,8 +35,14 @@ class Winner(NamedTuple):
 @functools.cache
 def example() -> Any:
     """The example as a module."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+    folder_of_examples()
     return importlib.import_module("architecture_digits")
+
+
+@functools.cache
+def folder_of_examples() -> None:
+    """Examples can be imported from now on."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 
 
 def fitted_again(best: tw.Best, sealed: tw.Sealed, epochs: int) -> float:

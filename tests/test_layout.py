@@ -25,10 +25,10 @@ HEAVY = ("alembic", "cloudpickle", "plotly", "psycopg", "pyarrow", "rich", "scip
 """Imported inside functions, so that who does not use it does not wait for it."""
 
 ALLOWED = (
-    "architecture/building.py",
     "honest/compare.py",
     "honest/shrinkage.py",
     "honest/worth.py",
+    "architecture/",
     "hypergradient/networks/",
     "methods/front.py",
     "methods/promise.py",

@@ -21,9 +21,9 @@ TREE = Tree(
     [
         Coordinate(np.arange(4) / 3, ordered=False, prior=LIKELY),
         Coordinate(prior=SKEWED),
-        Coordinate(parent=0, option=0),
-        Coordinate(np.arange(3) / 2, ordered=False, parent=0, option=1),
-        Coordinate(np.arange(5) / 4, parent=3, option=1),
+        Coordinate(parent=0, options=(0,)),
+        Coordinate(np.arange(3) / 2, ordered=False, parent=0, options=(1,)),
+        Coordinate(np.arange(5) / 4, parent=3, options=(1,)),
     ]
 )
 """A choice of three; a number; a number below the first option; a choice below the second, and an integer below its
@@ -203,7 +203,7 @@ def test_widths_follow_the_spread_and_have_a_least():
 
 
 def test_widths_count_the_points_that_have_the_coordinate():
-    tree = Tree([Coordinate(np.arange(3) / 2, ordered=False), Coordinate(parent=0, option=1)])
+    tree = Tree([Coordinate(np.arange(3) / 2, ordered=False), Coordinate(parent=0, options=(1,))])
     centres = np.array([[0.75, 0.1], [0.75, 0.3], *[[0.25, NAN]] * 6])
     assert mixture(tree, centres, clip=True).widths[1] == pytest.approx(1 / 4)
     assert mixture(tree, centres, clip=False).widths[1] == pytest.approx(0.1 * 2 ** (-1 / 5.25))

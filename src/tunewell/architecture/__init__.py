@@ -1,8 +1,12 @@
-"""Networks whose shape is searched, in PyTorch: built from configs and drawn.
+"""Networks whose shape is searched, in PyTorch: built from configs, measured, drawn, and with weights that they share.
 
     program.py       Program: what a grammar derives, as a tree
     building.py      from a config to a module: cells and programs
     drawing.py       cells and programs as SVG
+    measure.py       parameters, operations, latency, memory of a module
+    gpt.py           GPT: a small transformer of any shape
+    supernet.py      Supernet: the weights of the largest network, and all others as slices of them
+    sampling.py      Uniform, Sandwich: which sub-networks a step trains
 
 The names below are imported when first used; what makes modules needs PyTorch.
 """
@@ -17,21 +21,38 @@ from tunewell.errors import MissingExtra
 if TYPE_CHECKING:
     from tunewell.architecture.building import CellNetwork, build
     from tunewell.architecture.drawing import draw_cell, draw_program
+    from tunewell.architecture.gpt import GPT
+    from tunewell.architecture.measure import latency, memory, operations, parameters
     from tunewell.architecture.program import Program
+    from tunewell.architecture.sampling import Sandwich, Uniform, slope
+    from tunewell.architecture.supernet import Supernet
 
 _HOMES = {
     "building": "CellNetwork build",
     "drawing": "draw_cell draw_program",
+    "gpt": "GPT",
+    "measure": "latency memory operations parameters",
     "program": "Program",
+    "sampling": "Sandwich Uniform slope",
+    "supernet": "Supernet",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = [  # the plain order, as in tunewell
+__all__ = [  # noqa: RUF022  # the plain order, as in tunewell
     "CellNetwork",
+    "GPT",
     "Program",
+    "Sandwich",
+    "Supernet",
+    "Uniform",
     "build",
     "draw_cell",
     "draw_program",
+    "latency",
+    "memory",
+    "operations",
+    "parameters",
+    "slope",
 ]
 
 
