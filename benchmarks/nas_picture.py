@@ -15,7 +15,7 @@ COLOURS = {"best known front": "#999999", "Random()": "#d1495b", "Bayes()": "#0b
 
 
 def front(clouds: dict[str, Array]) -> str:
-    """Losses (n, 2) of each name as SVG: perplexity above millions of parameters, fronts as steps."""
+    """Losses (n, 2) of each name as SVG: perplexity above millions of parameters, fronts as lines."""
     every = np.vstack(list(clouds.values()))
     low, high = every.min(0), np.quantile(every, 0.98, axis=0)
     parts = [

@@ -245,7 +245,7 @@ def _magnitudes(dense: Any) -> Iterator[tuple[float, int, int, int]]:
         rows = [part.weight.view(4, 16, 64) for part in (block.query, block.key, block.value)]
         for head in range(4):
             parts = [*(row[head].flatten() for row in rows), found[:, head].flatten()]
-            yield float(torch.cat(parts).pow(2).mean().sqrt()), layer, 0, head
+            yield float(torch.cat(parts).detach().pow(2).mean().sqrt()), layer, 0, head
         both = torch.cat([block.up.weight, block.down.weight.T], dim=1).pow(2).mean(1).sqrt()
         yield from ((float(value), layer, 1, unit) for unit, value in enumerate(both))
 

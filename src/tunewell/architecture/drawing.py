@@ -50,7 +50,7 @@ def _arc(edge: tuple[int, int], operation: str, middle: int, colour: str) -> str
     top = middle - _HEIGHT * (edge[1] - edge[0] - 1)
     bent = 2 * top - middle  # a quadratic curve comes half as far as its point of control
     curve = f'<path d="M{left} {middle} Q{(left + right) / 2} {bent} {right} {middle}" stroke="{colour}" class="arc"/>'
-    return curve + _text((left + right) // 2, top - 9, operation)
+    return curve + _text((left + right) // 2, top - 12, operation)
 
 
 def _circle(x: int, y: int, label: str) -> str:
