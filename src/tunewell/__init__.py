@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from tunewell.methods.repeat import Race, Repeat
     from tunewell.methods.rewind import Rewind
     from tunewell.methods.schedule import Schedule, schedule_of
+    from tunewell.methods.sharing import WeightSharing
     from tunewell.methods.stopped import MedianStop, Patience, Stopped
     from tunewell.methods.tpe import TPE
     from tunewell.methods.unique import Unique
@@ -136,6 +137,7 @@ _HOMES = {
     "tunewell.methods.random": "Random",
     "tunewell.methods.repeat": "Race Repeat",
     "tunewell.methods.rewind": "Rewind",
+    "tunewell.methods.sharing": "WeightSharing",
     "tunewell.methods.schedule": "Schedule schedule_of",
     "tunewell.methods.stopped": "MedianStop Patience Stopped",
     "tunewell.methods.tpe": "TPE",
@@ -238,6 +240,7 @@ __all__ = [  # noqa: RUF022  # the plain order, in which TPE is a name like the 
     "TunewellError",
     "Unique",
     "Unsupported",
+    "WeightSharing",
     "Weights",
     "Zoom",
     "cite",

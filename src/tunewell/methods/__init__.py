@@ -12,6 +12,7 @@
     folds.py          CrossValidation: fold by fold, as long as a config may still win
     stopped.py        Stopped: MedianStop, Patience
     rewind.py         Rewind: back to the last good checkpoint, with a lower learning rate
+    sharing.py        WeightSharing: one job trains the weights by which networks are judged
     pbt.py            PBT: population-based training
     schedule.py       Schedule: a config that changes at given steps; that of a lineage
     unique.py         Unique: no config twice
