@@ -26,6 +26,7 @@ SMALL = {
 """The arguments of each example that make it quick."""
 WITH_TORCH = {
     "architecture_digits.py": ["2", "4"],
+    "architecture_gpt.py": ["6", "2"],
     "language_model.py": ["2", "2048"],
     "learned_schedule.py": ["2", "6"],
 }
