@@ -7,6 +7,7 @@ the same budget on several seeds; the last study is killed and resumed on the wa
 from __future__ import annotations
 
 import itertools
+import math
 import multiprocessing
 import os
 import signal
@@ -22,7 +23,7 @@ import tunewell as tw
 from tunewell.errors import MissingExtra
 from tunewell.honest.compare import Comparison, compare
 from tunewell.honest.splits import Array
-from tunewell.honest.vault import Reading, standard_error
+from tunewell.honest.vault import Reading
 
 SPACE = {
     "lr": tw.Float(1e-4, 1.0, log=True, default=1e-3),
@@ -143,11 +144,11 @@ def digits() -> tw.Split:
     return tw.Split((images / 16).astype(np.float32), labels, stratify=True)
 
 
-def accuracy_of(best: tw.Best, sealed: tw.Sealed) -> float:
+def accuracy_of(best: tw.Best, sealed: tw.Sealed) -> dict[str, float]:
     """The share of sealed images that the winner's own weights name right."""
     if best.checkpoint is None:
         raise tw.CheckpointError("the winner left no weights")
-    return Perceptron.load(best.checkpoint).score(sealed.test.x, sealed.test.y)[1]
+    return {"accuracy": Perceptron.load(best.checkpoint).score(sealed.test.x, sealed.test.y)[1]}
 
 
 class Plan:
@@ -269,7 +270,7 @@ def _show_winner(plan: Plan, study: tw.LiveStudy) -> None:
     print(f"\nthe winner, from {study.name!r}: {best}")
     if against is not None:
         print(f"its loss less that of the default config, on fresh seeds: {against}")
-    print(_test_line(reading, best, record["rows"][1]))
+    print(_test_line(reading, record["rows"][1]))
     print(f"its weights: {best.checkpoint}")
     print(f"the picture: {study.plot(Path(study.files or '.').parent.parent / 'demo.html')}")
 
@@ -283,9 +284,8 @@ def _confirm(plan: Plan, study: tw.LiveStudy) -> None:
     print(f"\nthe best of {len(METHODS) * plan.seeds} studies is lucky; {again} runs on fresh seeds say by how much")
 
 
-def _test_line(reading: Reading, best: tw.Best, rows: int) -> str:
-    score, validation = reading.score or float("nan"), best.metrics["accuracy"]
-    error = standard_error(score, rows) or float("nan")
+def _test_line(reading: Reading, rows: int) -> str:
+    score, error, validation = reading.score or math.nan, reading.error or math.nan, reading.validation or math.nan
     return (
         f"accuracy on {rows} sealed test images, read once: {score:.4f} (+- {1.96 * error:.4f}); "
         f"on validation it was {validation:.4f}, a gap of {validation - score:+.4f}"

@@ -20,7 +20,7 @@ from tunewell.earlier import Taken, taken_over
 from tunewell.errors import Conflict, StudyError, Unsupported
 from tunewell.honest.luck import Luck, luck_of
 from tunewell.honest.overtuning import Overtuning, overtuning
-from tunewell.honest.vault import Reading, Sealed, Split, readings_of, sealed_of, unseal
+from tunewell.honest.vault import Reading, Sealed, Split, readings_of, score_of, sealed_of, unseal
 from tunewell.method import Method, from_json, to_json
 from tunewell.order import ordered, waits_for
 from tunewell.owner import new_owner
@@ -295,25 +295,30 @@ class LiveStudy(Study):
         """What luck may have in the best config, from the number of validation rows; None where nothing tells."""
         return luck_of(self)
 
-    def read_vault(self, score: Callable[[Best, Sealed], float]) -> Reading:
+    def read_vault(self, score: Callable[[Best, Sealed], Any]) -> Reading:
         """The test score of the best config: `score(best, sealed)`, once. The read is logged before it happens.
 
-        Raises StudyError when nothing is sealed or nothing has finished.
+        `score` returns a number in the metric of the goal, or a number for each test row `(n,)`, whose mean is the
+        score and whose spread tells its error; or one of these by the name of another metric that trials report, as in
+        `{"accuracy": 0.97}`. Raises StudyError when nothing is sealed or nothing has finished.
         """
         return self._read_vault(score, [])
 
-    def overtuning(self, score: Callable[[Best, Sealed], float]) -> Overtuning:
+    def overtuning(self, score: Callable[[Best, Sealed], Any]) -> Overtuning:
         """Whether the search went on for too long: the test scores of all incumbents, in one more read of the vault.
 
         An incumbent is a config that was the best measured one in its time, on as many replicates as the best config.
         To be called when the study is over, after its test score has been read: what is chosen by these scores was
-        chosen on the test set. Raises StudyError as `read_vault` does.
+        chosen on the test set. Raises StudyError as `read_vault` does, and for scores of another metric than the goal.
         """
         reading = self._read_vault(score, winners(self))
         assert reading.score is not None
+        if reading.metric is not None:
+            goal = self.objectives[0].metric
+            raise StudyError(f"the test function scores {reading.metric!r}, and {goal!r} is what was tuned for")
         return overtuning([self.objectives[0].loss(each) for each in (*reading.others.values(), reading.score)])
 
-    def _read_vault(self, score: Callable[[Best, Sealed], float], others: Sequence[Best]) -> Reading:
+    def _read_vault(self, score: Callable[[Best, Sealed], Any], others: Sequence[Best]) -> Reading:
         record, found = self.sealed, best_of(self)
         if record is None or self.files is None or found is None:
             what = "nothing has finished yet" if record is not None else "the study has no sealed test set"
@@ -326,9 +331,10 @@ class LiveStudy(Study):
         intent = {"read": number, "trial": found.trial, "config": dict(found.config), "validation": found.estimate}
         self.write(Act("vault", intent, by=self.owner))
         sealed = unseal(self.files / "vault", record)
-        earlier = {str(each.trial): float(score(each, sealed)) for each in others if each.trial != found.trial}
-        end = {"read": number, "score": float(score(found, sealed)), **({"others": earlier} if earlier else {})}
-        self.write(Act("vault", end, by=self.owner))
+        size, goal = len(sealed.test.y), self.objectives[0].metric
+        earlier = {str(each.trial): score_of(score(each, sealed), size).value for each in others if each != found}
+        end = {"read": number, **score_of(score(found, sealed), size).end(goal, found.metrics)}
+        self.write(Act("vault", {**end, "others": earlier} if earlier else end, by=self.owner))
         return self.readings[-1]
 
     def seal(self, data: Split) -> None:

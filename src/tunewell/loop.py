@@ -365,7 +365,7 @@ def tune(
     divergence: str | None = None,
     data: Split | None = None,
     earlier: Study | Sequence[Study] = (),
-    test: Callable[[Best, Sealed], float] | None = None,
+    test: Callable[[Best, Sealed], Any] | None = None,
     setup: Callable[[], Any] | None = None,
     retry: Mapping[str, int] | None = None,
     save_every: float = 30.0,

@@ -132,5 +132,8 @@ def _outcome(study: LiveStudy) -> Outer:
     reading, best, record = study.readings[0], best_of(study), study.sealed
     if reading.score is None or best is None or record is None:
         raise StudyError(f"the test of {study.name!r} did not end", hint="Mend the test, and give nested() a new name.")
+    if reading.metric is not None or reading.validation is None:
+        told = f"the test of {study.name!r} scores {reading.metric!r}, and {best.metric!r} is what was tuned for"
+        raise StudyError(told, hint="Return the goal's own metric: nested() compares the two.")
     rest, test = record["rows"]
     return Outer(study.name, reading.config, reading.validation, best.value, reading.score, (rest, test))

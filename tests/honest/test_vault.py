@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tunewell as tw
-from tunewell.honest.vault import Split, fold, standard_error, unseal
+from tunewell.honest.vault import Score, Split, fold, score_of, standard_error, unseal
+from tunewell.report.sealed import sentences
 
 
 def data(rows: int = 100) -> tuple[np.ndarray, np.ndarray]:
@@ -98,6 +99,41 @@ def test_nothing_is_read_where_nothing_is_sealed():
     study = tw.open_study(space={"x": tw.Float(0.0, 1.0)}, minimize="loss")
     with pytest.raises(tw.StudyError, match="no sealed test set"):
         study.read_vault(lambda best, sealed: 1.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "score"),
+    [
+        (0.9, Score(0.9, pytest.approx(0.03))),
+        (3.0, Score(3.0)),
+        (np.array([1.0, 2.0, 3.0]), Score(2.0, pytest.approx(3**-0.5))),
+        (np.array([2.0]), Score(2.0)),
+        ({"f1": 3.0}, Score(3.0, None, "f1")),
+    ],
+)
+def test_a_score_is_a_number_or_one_for_each_row_under_its_metric(told, score):
+    assert score_of(told, 100) == score
+
+
+@pytest.mark.parametrize("told", [None, "good", {}, {"f1": 0.5, "recall": 0.5}, np.ones((2, 2)), []])
+def test_what_is_no_score_is_refused(told):
+    with pytest.raises(tw.StudyError, match="the test function returned"):
+        score_of(told, 100)
+
+
+def test_another_metric_is_compared_with_what_the_trial_reported_of_it():
+    def train(run):
+        run.report(1, loss=run.config["x"], accuracy=0.75)
+
+    settings = {"minimize": "loss", "trials": 3, "progress": False, "method": tw.Random()}
+    study = tw.tune(
+        train, {"x": tw.Float(0.0, 1.0)}, data=Split(*data()), test=lambda *_: {"accuracy": 0.5}, **settings
+    )
+    (reading,) = study.readings
+    assert (reading.metric, reading.score, reading.validation, reading.gap) == ("accuracy", 0.5, 0.75, -0.25)
+    assert sentences(study)[0].startswith("Test: accuracy 0.5 ± 0.22, where validation had 0.75, on 20 test rows")
+    with pytest.raises(tw.StudyError, match="'loss' is what was tuned for"):
+        study.overtuning(lambda *_: {"accuracy": 0.5})
 
 
 def test_the_error_of_a_share_of_rows():

@@ -43,6 +43,16 @@ def test_the_score_stands_beside_its_gap_to_validation(goal, score, word):
     assert study_row(study)["test"] == score
 
 
+def test_another_metric_than_the_goal_stands_beside_what_the_trial_reported_of_it():
+    study = tuned("minimize", data=data(), test=lambda best, sealed: {"f1": np.array([0.0, 1.0, 1.0, 1.0])})
+    first = sentences(study)[0]
+    assert first.startswith("Test: f1 0.75 ± 0.49 on 20 test rows")
+    (reading,) = study.readings
+    assert (reading.metric, reading.validation, reading.gap) == ("f1", None, None)
+    assert "test f1 0.75" in study.report()
+    assert "no trial reported it" in study.report()
+
+
 def test_a_second_read_is_flagged_in_every_report():
     study = tuned("maximize", data=data(), test=lambda best, sealed: 0.5)
     assert "READ" not in " ".join(sentences(study))

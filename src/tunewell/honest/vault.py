@@ -261,6 +261,45 @@ def unseal(folder: Path, record: Mapping[str, Any]) -> Sealed:
     return Sealed(test, _rest(folder / "rest.npz"))
 
 
+class Score(msgspec.Struct, frozen=True):
+    """A test score: its value, its standard error where that is known, and its metric where the function named it."""
+
+    value: float
+    error: float | None = None
+    metric: str | None = None
+
+    def end(self, goal: str, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """What the log keeps of it; for another metric than the goal, what validation had said of that, too."""
+        found: dict[str, Any] = {"score": self.value}
+        if self.error is not None:
+            found["error"] = self.error
+        if self.metric not in (None, goal):
+            found |= {"metric": self.metric, "validation": metrics.get(str(self.metric))}
+        return found
+
+
+def score_of(told: Any, rows: int) -> Score:
+    """What a test function returned: a number, or numbers `(n,)` of the rows, whose mean counts; or one of these by the
+    name of its metric.
+
+    Raises StudyError for anything else.
+    """
+    (metric, value), *more = told.items() if isinstance(told, Mapping) and told else [(None, told)]
+    try:
+        values = np.empty((0, 0)) if value is None else np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        values = np.empty((0, 0))
+    if more or values.ndim > 1 or not values.size:
+        raise StudyError(
+            f"the test function returned {told!r:.80}",
+            hint='A number, a number for each test row, or one of these under its metric: {"accuracy": 0.97}.',
+        )
+    if values.ndim:
+        error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+        return Score(float(values.mean()), error, metric)
+    return Score(float(values), standard_error(float(values), rows), metric)
+
+
 def standard_error(score: float, rows: int) -> float | None:
     """The standard error of a share of `rows` test rows; None for a score that is no share."""
     return math.sqrt(score * (1 - score) / rows) if 0 <= score <= 1 else None
@@ -270,23 +309,26 @@ def standard_error(score: float, rows: int) -> float | None:
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One read of the sealed test set: whose, the validation estimate before it, and the score (None: it never
-    came).
+    """One read of the sealed test set: whose, the score (None: it never came) with its standard `error`, and what
+    validation had said of the same `metric` (None where no trial reported it).
 
-    `others` are the test scores of earlier incumbents, by trial, where the read was for the overtuning.
+    `metric` is None for the goal's own. `others` are the test scores of earlier incumbents, by trial, where the read
+    was for the overtuning.
     """
 
     number: int
     trial: int
     config: Config
-    validation: float
+    validation: float | None
     score: float | None
     others: dict[int, float] = {}
+    error: float | None = None
+    metric: str | None = None
 
     @property
     def gap(self) -> float | None:
-        """The score less the validation estimate, in the units of the metric."""
-        return None if self.score is None else self.score - self.validation
+        """The score less what validation had said, in the units of the metric; None where one of them is missing."""
+        return None if self.score is None or self.validation is None else self.score - self.validation
 
 
 def sealed_of(study: Study) -> dict[str, Any] | None:
@@ -304,5 +346,5 @@ def readings_of(study: Study) -> list[Reading]:
 
 def _reading(intent: Mapping[str, Any], end: Mapping[str, Any]) -> Reading:
     others = {int(trial): score for trial, score in end.get("others", {}).items()}
-    known = (intent["read"], intent["trial"], intent["config"], intent["validation"])
-    return Reading(*known, end.get("score"), others)
+    known = (intent["read"], intent["trial"], intent["config"], end.get("validation", intent["validation"]))
+    return Reading(*known, end.get("score"), others, end.get("error"), end.get("metric"))

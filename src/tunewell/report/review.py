@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunewell import budget
+from tunewell.honest.vault import Reading, readings_of
 from tunewell.importance import Explained, explained
 from tunewell.report import text
 from tunewell.report.axes import axes
@@ -248,23 +249,27 @@ def expected_best(losses: Sequence[float], count: int) -> tuple[float, float, fl
 
 
 def _test(study: Study) -> Iterator[str]:
-    reads = [act.data for act in study.acts("vault")]
-    scores = {data["read"]: data["score"] for data in reads if "score" in data}
+    readings = readings_of(study)
     if not study.acts("seal"):
         yield "Not sealed: this study was given no test set to keep apart."
-    elif not scores:
+    elif all(reading.score is None for reading in readings):
         yield "Sealed, and never read: there is no test score."
-    for intent in (data for data in reads if "score" not in data):
-        number, score = intent["read"], scores.get(intent["read"])
-        if score is None:
-            yield f"Read {number}: it began, and its score never came."
-            continue
-        gap = text.number(score - intent["validation"], 3)
-        late = "" if number == 1 else " It was not the first look: this is no score on unseen data."
-        yield (
-            f"Read {number}, trial {intent['trial']}: test score {text.number(score, 5)}; on validation "
-            f"{text.number(intent['validation'], 5)}; from validation to test {gap}.{late}"
-        )
+    yield from map(_read, readings)
+
+
+def _read(reading: Reading) -> str:
+    if reading.score is None:
+        return f"Read {reading.number}: it began, and its score never came."
+    what = f"test {text.plain(reading.metric)}" if reading.metric else "test score"
+    spread = f" ± {text.number(1.96 * reading.error, 2)}" if reading.error else ""
+    beside = "no trial reported it on validation"
+    if reading.validation is not None and reading.gap is not None:
+        gap = text.number(reading.gap, 3)
+        beside = f"on validation {text.number(reading.validation, 5)}; from validation to test {gap}"
+    late = "" if reading.number == 1 else " It was not the first look: this is no score on unseen data."
+    return (
+        f"Read {reading.number}, trial {reading.trial}: {what} {text.number(reading.score, 5)}{spread}; {beside}.{late}"
+    )
 
 
 def _matters(study: Study, found: Explained) -> Iterator[str]:

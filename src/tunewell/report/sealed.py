@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunewell.honest.luck import luck_of
-from tunewell.honest.vault import Reading, readings_of, sealed_of, standard_error
+from tunewell.honest.vault import Reading, readings_of, sealed_of
 from tunewell.report import text
 from tunewell.study import Goal, Study
 
@@ -24,7 +24,7 @@ def _scores(study: Study, record: dict[str, Any]) -> Iterator[str]:
     if not readings:
         yield f"{rows} are sealed and have not been read."
     for reading in readings[:1]:
-        yield f"Test: {_score(reading, study.objectives[0], record)} on {rows} (trial {reading.trial})."
+        yield f"Test: {_score(reading, study.objectives[0])} on {rows} (trial {reading.trial})."
     if len(readings) > 1:
         which = ", ".join(f"trial {reading.trial}" for reading in readings)
         yield (
@@ -33,15 +33,24 @@ def _scores(study: Study, record: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _score(reading: Reading, goal: Goal, record: dict[str, Any]) -> str:
-    if reading.score is None or reading.gap is None:
-        return f"the read of {goal.metric} did not end"
-    error = standard_error(reading.score, record["rows"][1])
-    spread = f" ± {text.number(1.96 * error, 2)}" if error else ""
-    gap = -reading.gap if goal.maximize else reading.gap
-    how = f"{text.number(abs(gap), 3)} {'worse' if gap > 0 else 'better'} than" if gap else "the same as"
-    told = f"{text.plain(goal.metric)} {text.number(reading.score, 5)}{spread}"
-    return f"{told}, {how} validation had it ({text.number(reading.validation, 5)}),"
+def _score(reading: Reading, goal: Goal) -> str:
+    metric = text.plain(reading.metric or goal.metric)
+    if reading.score is None:
+        return f"the read of {metric} did not end"
+    spread = f" ± {text.number(1.96 * reading.error, 2)}" if reading.error else ""
+    return f"{metric} {text.number(reading.score, 5)}{spread}{_beside(reading, goal)}"
+
+
+def _beside(reading: Reading, goal: Goal) -> str:
+    """The score beside what validation had said, where it said anything of the metric."""
+    if reading.gap is None or reading.validation is None:
+        return ""
+    before = text.number(reading.validation, 5)
+    if reading.metric is not None:
+        return f", where validation had {before},"
+    worse = (reading.gap > 0) != goal.maximize
+    how = f"{text.number(abs(reading.gap), 3)} {'worse' if worse else 'better'} than" if reading.gap else "the same as"
+    return f", {how} validation had it ({before}),"
 
 
 def _warnings(study: Study, record: dict[str, Any]) -> Iterator[str]:
