@@ -14,7 +14,7 @@ def saved(study, job, step, attempt=1):
     """Make the folder of a checkpoint; its name in the log."""
     folder = study.files / f"job-{job:06d}" / f"step-{step:06d}-attempt-{attempt}"
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text("{}")
+    (folder / "manifest.json").write_text('{"files": {}}')
     return folder.relative_to(study.files).as_posix()
 
 
@@ -118,8 +118,21 @@ def test_a_job_goes_on_from_its_own_checkpoint_then_its_parents_then_nothing(stu
     assert origin(study, fresh) == (0, None)
 
 
+def test_what_a_loss_of_power_left_of_a_checkpoint_is_not_gone_on_from(study):
+    first = ran(study, 0.1, 1.0, until=1, saved=saved(study, 0, 1))
+    job = study.start(Job({"x": 0.1}, 9, parent=first))
+    study.commit(job)
+    study.commit(Report(job.id, (4,), {"loss": (1.0,)}, saved=saved(study, 1, 4)))
+    newest, before = origin(study, job)[1], study.path(study.results[first].saved)
+    (newest / "weights").touch()
+    (newest / "manifest.json").write_text('{"files": {"weights": [7, ""]}}')
+    assert origin(study, job) == (1, before)
+    (before / "manifest.json").write_text("")
+    assert origin(study, job) == (0, None)
+
+
 def test_a_name_that_leads_out_of_the_files_is_no_checkpoint(study, tmp_path):
-    (tmp_path.parent / "manifest.json").write_text("{}")
+    (tmp_path.parent / "manifest.json").write_text('{"files": {}}')
     first = ran(study, 0.1, 1.0, until=1, saved="..")
     assert origin(study, study.start(Job({"x": 0.1}, 9, parent=first))) == (0, None)
 

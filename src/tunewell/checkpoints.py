@@ -18,6 +18,8 @@ from pathlib import Path
 
 import msgspec
 
+from tunewell.errors import CheckpointError
+from tunewell.executors.checkpoint import verify
 from tunewell.order import ordered
 from tunewell.study import Event, Job, Report, Result, Study
 
@@ -70,10 +72,10 @@ def origin(study: Study, job: Job) -> tuple[int, Path | None]:
     One at the job's very end is none to go on from: nothing would be left to train.
     """
     own = [report for report in study.reports(job.id) if report.saved is not None and report.steps[-1] < job.until]
-    if own and _exists(study, own[-1].saved):
+    if own and _is_whole(study, own[-1].saved):
         return own[-1].steps[-1], study.path(own[-1].saved)
     parent = study.results[job.parent] if job.parent is not None else None
-    if parent is not None and _exists(study, parent.saved):
+    if parent is not None and _is_whole(study, parent.saved):
         return parent.step, study.path(parent.saved)
     return 0, None
 
@@ -102,9 +104,13 @@ def unsaid_result(study: Study, job: Job, attempt: int) -> Result | None:
     return Result(job.id, "done", metrics, reports[-1].steps[-1], attempt=attempt, saved=reports[-1].saved)
 
 
-def _exists(study: Study, saved: str | None) -> bool:
+def _is_whole(study: Study, saved: str | None) -> bool:
+    """Whether a checkpoint is there, with all its files in full length: after a loss of power it may not be."""
     path = study.path(saved)
-    return path is not None and (path / "manifest.json").is_file()
+    try:
+        return path is not None and bool(verify(path, hashes=False))
+    except CheckpointError:
+        return False
 
 
 def sweep(study: Study, event: Event) -> None:

@@ -151,14 +151,16 @@ class Loop:
 
     def _fill(self) -> bool:
         """Start new jobs in free slots; whether any was started."""
-        started = False
+        started, jobs = False, []
         while self.executor.free() > 0 and len(self.study) != self._decided:
             job = self.study.next_job()
             if job is None:
                 self._decided = len(self.study)
                 break
-            checkpoints.sweep(self.study, job)
             started = self._start(job) or started
+            jobs.append(job)
+        for job in jobs:  # while they train
+            checkpoints.sweep(self.study, job)
         return started
 
     def _start(self, job: Job) -> bool:
@@ -172,7 +174,7 @@ class Loop:
         if self._was_done(job, attempt):
             return True
         if job.parent is not None and self._attempts.pop(job.parent, None) is not None:
-            self._release(job.parent)
+            self._done.append(job.parent)
         self._attempts[job.id] = attempt
         self.executor.submit(self._task(job, attempt))
         self._forget_evicted()
@@ -204,11 +206,11 @@ class Loop:
         )
 
     def _forget_evicted(self) -> None:
-        """Release the leases of lineages that the executor no longer holds."""
+        """Lineages that the executor no longer holds have ended here."""
         for job in self._kept.difference(self.executor.held()):
             self._kept.remove(job)
             if self._attempts.pop(job, None) is not None:
-                self._release(job)
+                self._done.append(job)
 
     def _release_done(self) -> None:
         if self._done:

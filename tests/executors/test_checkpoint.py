@@ -1,6 +1,7 @@
 """Checkpoints are whole or not there, and damage is seen."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,17 @@ def test_a_checkpoint_holds_its_files_and_a_manifest(written: Path) -> None:
     }
     assert sorted(manifest["files"]) == ["states/optimizer", "weights"]
     assert [path.name for path in written.parent.iterdir()] == [written.name]
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_it_waits_for_the_disk_when_told_so(tmp_path: Path, sync: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
+    written = checkpoint.write(tmp_path / "job", "step", save, sync=sync)
+    assert checkpoint.verify(written)
+    draft = str(written.parent / f".draft-step-{os.getpid()}")
+    inside = [f"{draft}/{name}" for name in ("weights", "states/optimizer", "states", "manifest.json")]
+    assert synced == [*inside, draft, str(written.parent), str(tmp_path)] if sync else not synced
 
 
 def flip(path: Path) -> None:

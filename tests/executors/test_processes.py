@@ -362,6 +362,36 @@ def test_a_device_is_free_before_the_next_job_begins(tmp_path: Path) -> None:
         assert [event.status for event in results(said)] == ["done"] * 3
 
 
+@pytest.mark.parametrize("how", [lambda: os._exit(3), lambda: time.sleep(60)])
+def test_a_job_survives_the_process_that_let_another_one_go(how: Callable[[], object]) -> None:
+    def train(run: Any) -> None:
+        try:
+            run.report(run.until, loss=run.config["x"])
+        finally:
+            if run.config["x"] == 0:
+                how()
+
+    with opened(train, reuse=True, grace=0.2) as executor:
+        said = drive(executor, *(task(number, config={"x": number}, last=2) for number in range(3)))
+        assert [(event.job, event.status) for event in results(said)] == [(0, "done"), (1, "done"), (2, "done")]
+
+
+def test_a_job_is_cancelled_while_its_process_lets_another_one_go() -> None:
+    def train(run: Any) -> None:
+        try:
+            run.report(1, loss=1.0)
+        finally:
+            time.sleep(0.5)
+
+    with opened(train, reuse=True) as executor:
+        drive(executor, task(0, config={"x": 0}, last=2))
+        executor.submit(task(1, config={"x": 1}, last=2))
+        executor.cancel(1)
+        said = drive(executor, until=lambda said: bool(results(said)))
+        assert [(event.job, event.status) for event in results(said)] == [(1, "cancelled")]
+        assert results(drive(executor, task(2, config={"x": 2}, last=2)))[0].status == "done"
+
+
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"workers": 3, "gpus": [0]}, {"gpus": [0], "per_gpu": 0}])
 def test_workers_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(StudyError):

@@ -1,7 +1,10 @@
 """Run: what a training function may say, and what becomes of it."""
 
 import math
+import os
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +117,43 @@ def test_checkpoints_are_written_where_it_is_decided_and_every_so_often(tmp_path
 
     assert names(1000.0) == ["step-000003-attempt-1"]
     assert names(0.0) == [f"step-00000{step}-attempt-1" for step in (1, 2, 3)]
+
+
+def test_a_checkpoint_waits_for_the_disk_once_a_loss_of_power_would_cost_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    def train(run: Run) -> None:
+        time.sleep(0.6)
+        run.report(run.until, loss=1.0, save=note)
+
+    folder = str(tmp_path / "job")
+    first = ending(train, task(until=3, last=3, folder=folder))
+    assert not synced
+    before = str(tmp_path / first.saved)
+    ending(train, task(until=9, last=9, start=3, folder=folder, checkpoint=before))
+    assert synced
+
+
+def test_a_trial_that_is_held_goes_on_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    def train(run: Run) -> None:
+        for step in run.steps():
+            time.sleep(0.35)
+            run.report(step, loss=1.0, save=note)
+
+    with closing(Inline()) as executor:
+        executor.open(Objective(train))
+        for number in range(3):
+            assert not synced
+            parent = number - 1 if number else None
+            job = task(number, number + 1, 3, parent=parent, start=number, folder=str(tmp_path / f"job-{number}"))
+            drive(executor, job)
+    assert synced
 
 
 def test_a_function_that_stops_early_leaves_its_last_state(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Checkpoints: a folder of the user's files that is whole or not there.
 
 A checkpoint is written into a draft beside its place, sealed with `manifest.json` (sizes and hashes of all files, the
-step and the attempt), synced and renamed. So a name that exists is complete, unless somebody altered it: `verify`
-tells.
+step and the attempt), and renamed; where it is worth the wait for the disk, synced before. So a name that exists is
+complete, unless somebody altered it, or power was lost before it was synced: `verify` tells.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ def locate(folder: str | Path, name: str) -> Path:
     return Path(folder, *parts.parts)
 
 
-def write(folder: str | Path, name: str, save: Callable[[Path], object], **facts: int) -> Path:
+def write(folder: str | Path, name: str, save: Callable[[Path], object], *, sync: bool = True, **facts: float) -> Path:
     """Let `save(path)` write files into an empty folder and make that the checkpoint `name`. Whole on return, or not
-    there.
+    there, whoever is killed; after a loss of power too, where it was told to `sync` and wait for the disk. Without,
+    `verify` sees what is missing.
 
-    `facts` (job, step, attempt) go into the manifest. Raises CheckpointError when the name is taken or a file is no
-    plain file, ObjectiveError when `save` wrote nothing; what `save` raises passes.
+    `facts` (job, step, attempt, seconds of training) go into the manifest. Raises CheckpointError when the name is
+    taken or a file is no plain file, ObjectiveError when `save` wrote nothing; what `save` raises passes.
     """
     target = locate(folder, name)
     draft = target.parent / f"{DRAFT}{target.name}-{os.getpid()}"
@@ -55,12 +56,14 @@ def write(folder: str | Path, name: str, save: Callable[[Path], object], **facts
     try:
         save(draft)
         _seal(draft, facts)
+        if sync:
+            _sync(*sorted(draft.rglob("*"), reverse=True), draft)  # what a folder holds before the folder
         _rename(draft, target)
     except BaseException:
         _erase(draft)
         raise
-    _sync(target.parent)
-    _sync(target.parent.parent)
+    if sync:
+        _sync(target.parent, target.parent.parent)
     return target
 
 
@@ -101,35 +104,26 @@ def sweep(folder: str | Path) -> None:
         _erase(draft)
 
 
-def _seal(draft: Path, facts: dict[str, int]) -> None:
+def _seal(draft: Path, facts: dict[str, float]) -> None:
     if (draft / MANIFEST).exists():
         raise ObjectiveError(f"save() wrote {MANIFEST}, a name that is taken", hint="Give that file another name.")
-    listed = {}
-    folders = [draft]
-    for entry in _walk(draft):
-        path = draft / entry
-        if path.is_dir():
-            folders.append(path)
-        else:
-            listed[entry] = [path.stat().st_size, _digest(path)]
-            _sync(path)
+    listed = {name: [(draft / name).stat().st_size, _digest(draft / name)] for name in _files(draft)}
     if not listed:
         raise ObjectiveError(
             "save() wrote no file", hint="It gets the path of an empty folder, and writes files there."
         )
     (draft / MANIFEST).write_text(json.dumps({"format": 1, **facts, "files": listed}), encoding="utf-8")
-    for path in [draft / MANIFEST, *reversed(folders)]:
-        _sync(path)
 
 
-def _walk(draft: Path) -> Iterator[str]:
-    """The plain files and folders below `draft`, each folder before what it holds, as relative names."""
+def _files(draft: Path) -> Iterator[str]:
+    """The plain files below `draft`, as relative names."""
     for entry in sorted(draft.rglob("*")):
         mode = entry.lstat().st_mode
         name = entry.relative_to(draft).as_posix()
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise CheckpointError(f"save() wrote {name}, which is no plain file", hint="Copy what a link points to.")
-        yield name
+        if stat.S_ISREG(mode):
+            yield name
 
 
 def _rename(draft: Path, target: Path) -> None:
@@ -177,12 +171,13 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _sync(*paths: Path) -> None:
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _erase(folder: Path) -> None:

@@ -32,7 +32,7 @@ class Child:
 
     `task` is the job that runs or is held here, `held` whether it waits for a decision. `verdict` is set when the
     worker was told to stop: the ending of its job. `waits` is set between a flush and its acknowledgement, `unwinding`
-    while the function of a lineage that was let go returns.
+    while the function of a lineage that was let go returns, after which the next job begins.
     """
 
     def __init__(
@@ -102,6 +102,11 @@ class Child:
         self.began = self.heard = time.monotonic()
         self._metrics, self._step, self._saved = {}, task.start, None
         self.tell(word, dict(order), str(log))
+
+    @property
+    def works(self) -> bool:
+        """Whether a job runs here."""
+        return self.task is not None and not self.held and not self.unwinding
 
     def listen(self) -> Iterator[list[Any]]:
         """The lines that have arrived."""

@@ -168,7 +168,7 @@ class _Direct:
     def heed(self) -> None:
         """Nobody can stop it but Ctrl-C."""
 
-    def point(self, step: int, metrics: Metrics, saved: str | None) -> None:
+    def point(self, step: int, metrics: Metrics, saved: str | None, last: bool = False) -> None:
         self.spoke = True
         self.outbox.point(self.task.job.id, self.task.attempt, step, metrics, saved)
 
@@ -293,7 +293,7 @@ class _Lineage:
         if self._stop:
             raise Released
 
-    def point(self, step: int, metrics: Metrics, saved: str | None) -> None:
+    def point(self, step: int, metrics: Metrics, saved: str | None, last: bool = False) -> None:
         with self._caller:
             if not self.has_turn:
                 self._await_turn()

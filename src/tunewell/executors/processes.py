@@ -224,8 +224,8 @@ class Processes:
             child.let_go(self.grace)
             if not self._reuses:
                 self._retire(slot, child)
-        if (slot.child is not None and slot.child.unwinding) or (slot.device is not None and slot.leaving):
-            slot.queued = task  # until the process is ready for it, or the memory of the device is free
+        if slot.device is not None and slot.leaving:
+            slot.queued = task  # until the memory of the device is free
         else:
             self._begin(slot, task)
 
@@ -343,6 +343,7 @@ class Processes:
 
     def _on_released(self, slot: Slot, child: Child) -> None:
         if child.unwinding and self._reuses:
+            child.began = child.heard = time.monotonic()
             child.unwinding, child.kill_at = False, None
             self._begin_queued(slot)
         elif child.task is not None:
@@ -400,7 +401,9 @@ class Processes:
         """A process has ended: say how its job did, and clear its place."""
         self._hear(slot, child)
         code = self._bury(child)
-        if not child.ready:
+        if child.unwinding and child.task is not None and child.verdict is None:
+            slot.queued, child.task = child.task, None  # it never got to it
+        elif not child.ready:
             self._break(slot, child, code)
         elif child.task is not None and not child.held and child is slot.child:
             self._outbox.result(child.ending(child.verdict or self._blame(child, code)))
@@ -462,7 +465,7 @@ class Processes:
                     child.kill()
                 if child.exit is None and child.has_ended():
                     self._end(slot, child)
-                elif child.task is not None and not child.held and (failure := self._over(child, now)) is not None:
+                elif child.works and (failure := self._over(child, now)) is not None:
                     child.stop(failure, self.grace)
 
     def _over(self, child: Child, now: float) -> Failure | None:

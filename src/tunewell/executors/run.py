@@ -16,6 +16,9 @@ from collections.abc import Mapping
 from tunewell.errors import CheckpointError, ObjectiveError, Released
 from tunewell.honest.watch import Watch
 
+SAFE = 1.0
+"""Seconds of training that a loss of power may take back: from then on the checkpoints of a trial wait for the disk."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +40,10 @@ if TYPE_CHECKING:
         def heed(self) -> None:
             """Raise Released when the job shall stop."""
 
-        def point(self, step: int, metrics: Metrics, saved: str | None) -> None:
-            """Send one point of the curve, and the name of the checkpoint written after it."""
+        def point(self, step: int, metrics: Metrics, saved: str | None, last: bool = False) -> None:
+            """Send one point of the curve, and the name of the checkpoint written after it; `last`: an `end` follows
+            at once.
+            """
 
         def settle(self) -> None:
             """Return when all that was sent is committed."""
@@ -115,6 +120,7 @@ class Run:
         "_before",
         "_began",
         "_checkpoint",
+        "_earlier",
         "_folder",
         "_job",
         "_link",
@@ -166,6 +172,7 @@ class Run:
         self._special: dict[str, Metrics] = {}
         self._offered: Callable[[Path], object] | None = None
         self._saved_step = order.start
+        self._earlier = 0.0
         first = math.nan if order.first is None else order.first
         self._watch = Watch(maximize, first) if watch else None
         self._trouble = ""
@@ -211,10 +218,15 @@ class Run:
         entry or metric) goes into the Result.
         """
         self._tell(step, metrics, save)
-        if self._step >= self.until < self.last:
+        if self._decides:
             self._hold()
         elif flush:
             self._link.settle()
+
+    @property
+    def _decides(self) -> bool:
+        """Whether the study decides at the step that was reported last."""
+        return self._step >= self.until < self.last
 
     def _tell(self, step: int, metrics: dict[str, Any], save: Callable[[Path], object] | None = None) -> None:
         """Send one point of the curve."""
@@ -229,7 +241,7 @@ class Run:
         saved = None
         if save is not None or self._offered is not None:
             saved = self._offer(save)
-        self._link.point(self._step, numbers, saved)
+        self._link.point(self._step, numbers, saved, self._decides)
         if self._watch is not None and self._metric in numbers and self._step < self.last:
             self._trouble = self._watch.see(numbers[self._metric])
             self._heed_trouble()
@@ -250,11 +262,11 @@ class Run:
         self._link.settle()
 
     def _restore(self) -> None:
-        """Raise CheckpointError when the files to go on from are damaged."""
+        """Read how long the trial has trained. Raises CheckpointError when the files to go on from are damaged."""
         if self._checkpoint is not None:
             from tunewell.executors.checkpoint import verify
 
-            verify(self._checkpoint)
+            self._earlier = verify(self._checkpoint).get("seconds", SAFE)
 
     def _next(self, step: int) -> int:
         try:
@@ -301,9 +313,11 @@ class Run:
 
         assert self._folder is not None
         name = checkpoint.name_of(self._step, self._attempt)
+        facts = {"job": self._job, "step": self._step, "attempt": self._attempt}
+        trained = self._earlier + self._elapsed()
         self._link.busy = True
         try:
-            checkpoint.write(self._folder, name, save, job=self._job, step=self._step, attempt=self._attempt)
+            checkpoint.write(self._folder, name, save, sync=trained >= SAFE, **facts, seconds=trained)
         finally:
             self._link.busy = False
         self._saved = f"{os.path.basename(os.path.abspath(self._folder))}/{name}"
@@ -314,16 +328,22 @@ class Run:
         """Send the Result and wait for the next job of this lineage; more than once where that job asks for no more
         steps.
         """
-        while self._step >= self.until < self.last:
+        while self._decides:
             self._link.end(self._ending("done"), True)
-            self._take(self._link.decide())
+            order = self._link.decide()
+            self._earlier += self._elapsed()
+            self._take(order)
+
+    def _elapsed(self) -> float:
+        """The seconds that the job has trained."""
+        return max(0.0, time.perf_counter() - self._began - self._link.blocked)
 
     def _ending(self, status: str, error: list[str] | None = None) -> Ending:
         ending: Ending = {
             "status": status,
             "metrics": self._metrics or self._before,
             "step": self._step if self._reported or error is not None else self.until,
-            "seconds": max(0.0, time.perf_counter() - self._began - self._link.blocked),
+            "seconds": self._elapsed(),
             "saved": self._saved,
         }
         if error is not None:

@@ -189,7 +189,7 @@ class _Recorder:
     def heed(self) -> None:
         """Nobody can stop it: it takes no time."""
 
-    def point(self, step: int, metrics: dict[str, float], saved: str | None) -> None:
+    def point(self, step: int, metrics: dict[str, float], saved: str | None, last: bool = False) -> None:
         """A point of the curve; those that the parent has told are kept for what they say of time."""
         if step <= self._done:
             self.before.update(metrics)

@@ -6,7 +6,8 @@ Everything it imports costs every trial, so it imports the standard library only
               ["release"], ["ack"]; its end means: stop
     OUTPUT    lines of JSON to the executor: ["ready"], ["broken", why], ["point", step, metrics, saved], ["flush"],
               ["end", ending, held], ["released"]
-    BELL      a byte after each line that the executor must hear at once; all workers share it
+    BELL      a byte after each line that the executor must hear at once; all workers share it. A point at which the
+              study decides goes out with the end that follows, so that the executor wakes once
     PAYLOAD   a file with the pickled function and setup
 
 SIGTERM raises Released in the training function, at once, or after the checkpoint that is being written.
@@ -48,7 +49,7 @@ class Pipe:
         self._control = control
         self._output = output
         self._bell = bell
-        self._heard = b""
+        self._heard = self._kept = b""
         for descriptor in (control, output, bell):
             os.set_inheritable(descriptor, False)
         os.register_at_fork(after_in_child=self._detach)
@@ -70,12 +71,12 @@ class Pipe:
 
     def say(self, *words: Any) -> None:
         """Send a line."""
-        data = ENCODER.encode(words).encode() + b"\n"
+        data, self._kept = self._kept + _line(words), b""
         before, self.busy = self.busy, True
         try:
             while data:
                 data = data[os.write(self._output, data) :]
-            if words[0] != "point" or words[3] is not None:
+            if _is_urgent(*words):
                 os.write(self._bell, b"!")
         except BrokenPipeError:
             end_group()
@@ -100,8 +101,11 @@ class Pipe:
         if self.stopping or self.let_go:
             raise Released
 
-    def point(self, step: int, metrics: Metrics, saved: str | None) -> None:
-        self.say("point", step, metrics, saved)
+    def point(self, step: int, metrics: Metrics, saved: str | None, last: bool = False) -> None:
+        if last:
+            self._kept += _line(("point", step, metrics, saved))
+        else:
+            self.say("point", step, metrics, saved)
 
     def settle(self) -> None:
         self.say("flush")
@@ -147,6 +151,15 @@ class Pipe:
         os.dup2(file, 1)
         os.dup2(file, 2)
         os.close(file)
+
+
+def _is_urgent(word: str, *rest: Any) -> bool:
+    """Whether somebody waits for this: not for a point without a checkpoint, nor for the end of what was let go."""
+    return rest[-1] is not None if word == "point" else word != "released"
+
+
+def _line(words: tuple[Any, ...]) -> bytes:
+    return ENCODER.encode(words).encode() + b"\n"
 
 
 def flush_output() -> None:
