@@ -200,12 +200,12 @@ class Training:
         weights = weights.detach().requires_grad_()
         given = self.values(values)
         if self._parts is not None:
-            return self._gauss_newton(weights, given, *self._parts)
+            return self._gauss_newton(weights, given, *self._parts[:2])
         slope = self.slope_in_graph(weights, given, self.train)
         return lambda vector: torch.autograd.grad(slope, weights, vector, retain_graph=True)[0]
 
     def _gauss_newton(
-        self, weights: torch.Tensor, values: Mapping[str, Any], outputs: Loss, output_loss: Loss, penalty: Loss
+        self, weights: torch.Tensor, values: Mapping[str, Any], outputs: Loss, output_loss: Loss
     ) -> Product:
         """A vector v (p,) to J' L'' J v + P'' v, with the Jacobian J of the outputs, and the penalty P."""
         found = outputs(self.params(weights), self.train)
@@ -213,7 +213,7 @@ class Training:
         by_output = torch.autograd.grad(output_loss(fixed, self.train), fixed, create_graph=True)[0]
         dual = torch.zeros_like(found, requires_grad=True)
         pulled = torch.autograd.grad(found, weights, dual, create_graph=True)[0]
-        slope = torch.autograd.grad(penalty(self.params(weights), values), weights, create_graph=True)[0]
+        slope = self._slope_by_values(weights, values)
 
         def product(vector: torch.Tensor) -> torch.Tensor:
             pushed = torch.autograd.grad(pulled, dual, vector, retain_graph=True)[0]
@@ -228,10 +228,17 @@ class Training:
         layout = Layout(values)
         numbers = self.tensor(layout.flat(_plain(values))).requires_grad_()
         weights = weights.detach().requires_grad_()
-        slope = self.slope_in_graph(weights, layout.named(numbers), self.train)
+        slope = self._slope_by_values(weights, layout.named(numbers))
         found = torch.autograd.grad(slope, numbers, vector, allow_unused=True)[0]
         named = layout.named(torch.zeros_like(numbers) if found is None else found)
         return {name: named[name] for name in layout.shapes}
+
+    def _slope_by_values(self, weights: torch.Tensor, values: Mapping[str, Any]) -> torch.Tensor:
+        """What of the gradient of the training loss (p,) depends on the values: all, or that of the penalty."""
+        if self._parts is None:
+            return self.slope_in_graph(weights, values, self.train)
+        penalty = self._parts[2](self.params(weights), values)
+        return torch.autograd.grad(penalty, weights, create_graph=True)[0]
 
     def loss(
         self, weights: torch.Tensor, values: Mapping[str, Any]
