@@ -79,7 +79,10 @@ class Training:
     def params(self, weights: torch.Tensor) -> dict[str, torch.Tensor]:
         """The parameters by name, of a vector (p,)."""
         parts = weights.split([shape.numel() for shape in self._shapes.values()])  # one cut is quicker than many slices
-        return {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), parts)}
+        return {
+            name: part if len(shape) == 1 else part.view(shape)  # a view is a node, in the graph of each order
+            for (name, shape), part in zip(self._shapes.items(), parts)
+        }
 
     def batch(self, number: int) -> Any:
         """What step `number` sees."""
@@ -98,7 +101,8 @@ class Training:
 
     def train_loss(self, weights: torch.Tensor, values: Mapping[str, Any], batch: Any) -> torch.Tensor:
         """The training loss of weights (p,) on a batch."""
-        return self._train_loss(self.params(weights), values, batch).reshape(())
+        loss = self._train_loss(self.params(weights), values, batch)
+        return loss.reshape(()) if loss.ndim else loss
 
     def val_loss(self, weights: torch.Tensor) -> torch.Tensor:
         """The validation loss of weights (p,)."""
