@@ -121,8 +121,8 @@ class _Place:
 
     def __init__(self, inner: Inner, layout: Layout, values: Mapping[str, Any], weights: Any, solve: Solve) -> None:
         self.inner, self.layout, self.values, self.weights, self.solve = inner, layout, values, weights, solve
-        self.residual = inner.residual(weights, values)
         self.curvature = inner.curvature(weights, values)
+        self.residual = inner.residual(weights, values)
         parts = self._parts(weights, self.curvature)
         self.loss, self.slope, self.solution = parts.loss, parts.slope, parts.solution
         self.gradient = self._gradient(weights, parts)

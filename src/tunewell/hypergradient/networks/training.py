@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -64,6 +65,7 @@ class Training:
         self.begin = torch.cat([part.reshape(-1) for part in parameters.values()])
         self._rows = self._ordered(batch, seed)
         self._idle: dict[frozenset[str], tuple[str, ...]] = {}
+        self._graph: Callable[[], _Graph | None] = lambda: None
 
     def _ordered(self, batch: int | None, seed: int) -> list[torch.Tensor] | None:
         """The rows of each step: a new random order for each pass over the data."""
@@ -197,16 +199,21 @@ class Training:
 
     def residual(self, weights: torch.Tensor, values: Mapping[str, Any]) -> torch.Tensor:
         """The gradient of the training loss on all rows (p,)."""
+        graph = self._graph()
+        if graph is not None and graph.at(weights, values):
+            return graph.slope.detach()
         return self.slope(weights, self.values(values), self.train)
 
     def curvature(self, weights: torch.Tensor, values: Mapping[str, Any]) -> Product:
-        """A vector (p,) to the Hessian of the training loss on all rows times it, back through a graph kept for it."""
-        weights = weights.detach().requires_grad_()
-        given = self.values(values)
+        """A vector (p,) to the Hessian of the training loss on all rows times it, back through a graph kept for it.
+
+        While somebody keeps the product, `residual` and `mixed` at the same place take their answers from its graph.
+        """
         if self._parts is not None:
-            return self._gauss_newton(weights, given, *self._parts[:2])
-        slope = self.slope_in_graph(weights, given, self.train)
-        return lambda vector: torch.autograd.grad(slope, weights, vector, retain_graph=True)[0]
+            return self._gauss_newton(weights.detach().requires_grad_(), self.values(values), *self._parts[:2])
+        graph = _Graph(self, weights, values)
+        self._graph = weakref.ref(graph)
+        return graph.product
 
     def _gauss_newton(
         self, weights: torch.Tensor, values: Mapping[str, Any], outputs: Loss, output_loss: Loss
@@ -229,13 +236,10 @@ class Training:
 
     def mixed(self, weights: torch.Tensor, values: Mapping[str, Any], vector: torch.Tensor) -> dict[str, torch.Tensor]:
         """v' d(slope)/dh, by name."""
-        layout = Layout(values)
-        numbers = self.tensor(layout.flat(_plain(values))).requires_grad_()
-        weights = weights.detach().requires_grad_()
-        slope = self._slope_by_values(weights, layout.named(numbers))
-        found = torch.autograd.grad(slope, numbers, vector, allow_unused=True)[0]
-        named = layout.named(torch.zeros_like(numbers) if found is None else found)
-        return {name: named[name] for name in layout.shapes}
+        graph = self._graph()
+        if graph is None or not graph.at(weights, values):
+            graph = _Graph(self, weights, values)
+        return graph.by_values(vector)
 
     def _slope_by_values(self, weights: torch.Tensor, values: Mapping[str, Any]) -> torch.Tensor:
         """What of the gradient of the training loss (p,) depends on the values: all, or that of the penalty."""
@@ -263,6 +267,30 @@ class Training:
         if not mine:
             return ""
         return f"the implicit way cannot see {', '.join(mine)}, which only the way to the minimum depends on"
+
+
+class _Graph:
+    """The gradient of the training loss on all rows, or what of it depends on the values, as a graph of both."""
+
+    def __init__(self, training: Training, weights: torch.Tensor, values: Mapping[str, Any]) -> None:
+        self._place, self._layout = (weights, values), Layout(values)
+        self._numbers = training.tensor(self._layout.flat(_plain(values))).requires_grad_()
+        self._weights = weights.detach().requires_grad_()
+        self.slope = training._slope_by_values(self._weights, self._layout.named(self._numbers))
+
+    def at(self, weights: torch.Tensor, values: Mapping[str, Any]) -> bool:
+        """Whether it was made of these very objects."""
+        return self._place[0] is weights and self._place[1] is values
+
+    def product(self, vector: torch.Tensor) -> torch.Tensor:
+        """d(slope)/dw v (p,)."""
+        return torch.autograd.grad(self.slope, self._weights, vector, retain_graph=True)[0]
+
+    def by_values(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
+        """v' d(slope)/dh, by name."""
+        found = torch.autograd.grad(self.slope, self._numbers, vector, retain_graph=True, allow_unused=True)[0]
+        named = self._layout.named(torch.zeros_like(self._numbers) if found is None else found)
+        return {name: named[name] for name in self._layout.shapes}
 
 
 def _picked(value: Any, rows: torch.Tensor) -> Any:
