@@ -133,12 +133,15 @@ class Training:
         arguments = self.params(weights), given, self.batch(0)
         loss = trouble.tried(self._train_loss, "train_loss", *arguments)
         trouble.look_for_chance(self._train_loss, "train_loss", loss, *arguments)
-        found = trouble.slopes(loss, [weights, *parts], "train_loss")[1:]
+        slope, *found = trouble.slopes(loss, [weights, *parts], "train_loss")
+        assert slope is not None
+        trouble.look_for_nan(loss, self.params(slope), "train_loss")
         judged = trouble.tried(self._val_loss, "val_loss", self.params(weights), self.validation)
         trouble.look_for_chance(self._val_loss, "val_loss", judged, self.params(weights), self.validation)
         trouble.slopes(judged, [weights], "val_loss")
-        mine = self.optimizer.names()
-        idle = tuple(name for name, part in zip(layout.shapes, found) if part is None and name not in mine)
+        mine, jumps = self.optimizer.names(), trouble.has_jumps(loss)
+        pairs = [pair for pair in zip(layout.shapes, found) if pair[0] not in mine]
+        idle = tuple(name for name, part in pairs if part is None or (jumps and not bool(part.any())))
         if len(idle) == len(layout.shapes):
             raise GradientError(
                 f"training does not depend on {', '.join(idle)}, or not in a way that has a derivative",
