@@ -82,12 +82,12 @@ def trained(sizes: list[int], train: Any, held: Any, *, seed: int = 0, **setting
 
     module = network(sizes, seed)
 
+    def val_loss(params: Any, batch: Any) -> Any:
+        return cross_entropy(functional_call(module, params, batch[0], tie_weights=False), batch[1])
+
     def train_loss(params: Any, hparams: Any, batch: Any) -> Any:
         decay = sum(hparams["decay"][place // 2] * part.square().sum() for place, part in enumerate(params.values()))
-        return cross_entropy(functional_call(module, params, batch[0]), batch[1]) + decay
-
-    def val_loss(params: Any, batch: Any) -> Any:
-        return cross_entropy(functional_call(module, params, batch[0]), batch[1])
+        return val_loss(params, batch) + decay
 
     batches = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in (train, held)]
     return Training(module, train_loss, val_loss, *batches, seed=seed, **settings)

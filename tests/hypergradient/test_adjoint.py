@@ -9,6 +9,7 @@ from tunewell.hypergradient import (
     ElasticNet,
     Equations,
     GaussianProcess,
+    KernelMachine,
     KernelRidge,
     LinearMachine,
     Logistic,
@@ -30,6 +31,8 @@ MODELS = {
     "logistic by feature": (Logistic(*SIGNS), {"alpha": np.geomspace(0.1, 10, 20)}),
     "three classes": (Logistic(*THREE), {"alpha": 0.5, "weights": np.linspace(0.5, 1.5, len(X))}),
     "machine": (LinearMachine(*SIGNS), {"alpha": 0.5}),
+    "kernel machine": (KernelMachine(*SIGNS), {"C": 1.0, "length": 4.0, "scale": 1.3}),
+    "kernel machine by feature": (KernelMachine(*SIGNS), {"C": 5.0, "length": np.linspace(3, 6, 20)}),
     "kernel ridge": (KernelRidge(*ROWS), {"alpha": 0.5, "length": 5.0, "scale": 1.3}),
     "kernel ridge by feature": (KernelRidge(*ROWS), {"alpha": 0.5, "length": np.linspace(3, 6, 20)}),
     "process": (GaussianProcess(X, Y), {"noise": 0.5, "length": np.linspace(3, 6, 20), "scale": 3.0}),
@@ -143,6 +146,29 @@ def test_a_kink_of_the_lasso_is_doubted():
         differentiate(ElasticNet(*ROWS), {"alpha": float(first)})
 
 
+def test_a_row_of_the_machine_that_changes_sides_is_doubted():
+    """The C, between two at which other rows are free, at which the next one stops being so."""
+    model = KernelMachine(*SIGNS)
+
+    def free(c):
+        weights = np.abs(model.solve({"C": c, "length": 4.0}))
+        return tuple(np.flatnonzero((weights > 0) & (weights < c * (1 - 1e-12))))
+
+    low, high = 1.0, 1.2
+    assert free(low) != free(high)
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if free(middle) == free(low) else (low, middle)
+    with pytest.raises(GradientError, match="about to change sides"):
+        differentiate(model, {"C": low, "length": 4.0})
+
+
+def test_a_machine_without_a_row_on_the_margin_is_refused():
+    x, y = np.array([[0.0], [0.1], [0.2], [0.3]]), np.array([0, 1, 0, 1])
+    with pytest.raises(GradientError, match="no row lies on the margin"):
+        differentiate(KernelMachine(x, y, x, y), {"C": 0.01, "length": 1.0})
+
+
 def test_damping_is_said():
     found = implicit(Ridge(*ROWS), {"alpha": 1.5}, damping=1e-3)
     assert "damped" in found.biased
@@ -164,3 +190,5 @@ def test_bad_rows_are_refused():
         Logistic(X, np.zeros(80), X_HELD, np.zeros(40))
     with pytest.raises(GradientError, match="classes"):
         LinearMachine(*THREE)
+    with pytest.raises(GradientError, match="classes 0, 1, 2"):
+        KernelMachine(*THREE)

@@ -268,6 +268,21 @@ def test_an_entry_that_training_does_not_use_is_named_and_held():
         differentiate(training(), {"decay": DECAY})
 
 
+def test_a_value_that_training_rounds_is_named_and_held():
+    used = training(train=plain_loss(lambda loss, params, hparams, batch: loss * (1 + hparams["gain"].round())))
+    found = differentiate(used, {"lr": 0.03, "gain": 1.2})
+    assert found.held == ("gain",)
+    assert found.gradient["gain"] == 0
+
+
+def test_a_loss_that_is_not_finite_from_the_start_is_refused():
+    with pytest.raises(GradientError, match="train_loss answers nan before the first step"):
+        differentiate(training(train=plain_loss(lambda loss, p, h, b: loss * float("nan"))), {"lr": 0.03})
+    root = training(train=plain_loss(lambda loss, p, h, b: loss + (0 * p["2.bias"]).square().sum().sqrt()))
+    with pytest.raises(GradientError, match=r"by 2\.bias is not finite, though the loss is"):
+        differentiate(root, {"lr": 0.03})
+
+
 def test_a_gradient_that_is_not_finite_is_refused():
     steep = training(
         optimizer=SGD(), steps=60, train=plain_loss(lambda loss, p, h, b: loss + p["0.weight"].pow(4).sum())

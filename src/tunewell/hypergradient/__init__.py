@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tunewell.hypergradient.models.estimators import from_estimator
     from tunewell.hypergradient.models.kernel import GaussianProcess, KernelRidge
     from tunewell.hypergradient.models.logistic import LinearMachine, Logistic
+    from tunewell.hypergradient.models.machine import KernelMachine
     from tunewell.hypergradient.models.ridge import Ridge
     from tunewell.hypergradient.networks.forward import forward
     from tunewell.hypergradient.networks.online import Online, online
@@ -55,6 +56,7 @@ _HOMES = {
     "models.estimators": "from_estimator",
     "models.kernel": "GaussianProcess KernelRidge",
     "models.logistic": "LinearMachine Logistic",
+    "models.machine": "KernelMachine",
     "models.ridge": "Ridge",
     "networks.forward": "forward",
     "networks.online": "Online online",
@@ -75,6 +77,7 @@ __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
     "GradientError",
     "Hypergradient",
     "Inner",
+    "KernelMachine",
     "KernelRidge",
     "LinearMachine",
     "Logistic",

@@ -108,10 +108,11 @@ def as_array(value: Any) -> Array:
 
 
 class Parts(NamedTuple):
-    """The loss, its gradient by the weights (p,), and the solution of the system."""
+    """The loss, its gradients by the weights (p,) and, by name, by the values, and the solution of the system."""
 
     loss: float
     slope: Any
+    direct: Mapping[str, Any]
     solution: Solution
 
 
@@ -120,17 +121,18 @@ class _Place:
 
     def __init__(self, inner: Inner, layout: Layout, values: Mapping[str, Any], weights: Any, solve: Solve) -> None:
         self.inner, self.layout, self.values, self.weights, self.solve = inner, layout, values, weights, solve
+        self.curvature = inner.curvature(weights, values)
         self.residual = inner.residual(weights, values)
-        self.loss, self.slope, self.solution = self._parts(weights)
-        self.gradient = self._gradient(weights, self.solution.x)
+        parts = self._parts(weights, self.curvature)
+        self.loss, self.slope, self.solution = parts.loss, parts.slope, parts.solution
+        self.gradient = self._gradient(weights, parts)
 
-    def _parts(self, weights: Any, start: Any = None) -> Parts:
-        loss, slope, _ = self.inner.loss(weights, self.values)
-        return Parts(loss, slope, self.solve(self.inner.curvature(weights, self.values), slope, start=start))
+    def _parts(self, weights: Any, curvature: Product, start: Any = None) -> Parts:
+        loss, slope, direct = self.inner.loss(weights, self.values)
+        return Parts(loss, slope, direct, self.solve(curvature, slope, start=start))
 
-    def _gradient(self, weights: Any, vector: Any) -> Array:
-        direct = self.inner.loss(weights, self.values)[2]
-        through = self.inner.mixed(weights, self.values, vector)
+    def _gradient(self, weights: Any, parts: Parts) -> Array:
+        direct, through = parts.direct, self.inner.mixed(weights, self.values, parts.solution.x)
         total = {name: as_array(direct.get(name, 0.0)) - as_array(through[name]) for name in self.layout.shapes}
         shapes = self.layout.shapes.items()
         return self.layout.flat({name: np.broadcast_to(total[name], shape) for name, shape in shapes})
@@ -166,11 +168,10 @@ class _Place:
     def _drift(self) -> float:
         if not norm(self.residual):
             return 0.0
-        curvature = self.inner.curvature(self.weights, self.values)
-        newton = conjugate(curvature, self.residual, tolerance=0.1, most=50)
+        newton = conjugate(self.curvature, self.residual, tolerance=0.1, most=50)
         size = norm(self.weights)
         if norm(newton.x) <= 1e-13 * size:  # the last digits
             return 0.0
         there = self.weights - newton.x
-        parts = self._parts(there, start=self.solution.x)
-        return float(np.linalg.norm(self._gradient(there, parts.solution.x) - self.gradient))
+        parts = self._parts(there, self.inner.curvature(there, self.values), start=self.solution.x)
+        return float(np.linalg.norm(self._gradient(there, parts) - self.gradient))

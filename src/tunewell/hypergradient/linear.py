@@ -61,7 +61,7 @@ def conjugate(
     ratios: list[float] = []
     curved = True
     while square > enough and len(steps) < (10 * len(b) if most is None else most):
-        product = a(direction) + damping * direction
+        product = a(direction) + damping * direction if damping else a(direction)
         bend = float(direction @ product)
         if not bend > 0:
             curved = False

@@ -6,5 +6,6 @@
     elastic.py      ElasticNet, on its support; the lasso
     logistic.py     Logistic; LinearMachine, with the squared hinge
     kernel.py       KernelRidge; GaussianProcess, by its likelihood
+    machine.py      KernelMachine, the support vector machine with the hinge
     estimators.py   from_estimator: those of scikit-learn
 """

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tunewell.errors import GradientError
 from tunewell.hypergradient.inner import Inner
 from tunewell.hypergradient.linear import Product
 from tunewell.hypergradient.models.elastic import ElasticNet
 from tunewell.hypergradient.models.kernel import KernelRidge
 from tunewell.hypergradient.models.logistic import LinearMachine, Logistic
+from tunewell.hypergradient.models.machine import KernelMachine
 from tunewell.hypergradient.models.ridge import Ridge
 from tunewell.hypergradient.result import Array
 
@@ -83,9 +86,9 @@ def _forms(form: str, value: Any) -> tuple[Any, Any]:
 def from_estimator(estimator: Any, x: Any, y: Any, x_held: Any, y_held: Any) -> Renamed:
     """The model of a scikit-learn estimator, fitted to rows (x, y) and validated on (x_held, y_held).
 
-    `Ridge`, `Lasso`, `ElasticNet`, `LogisticRegression` (l2), `LinearSVC` (squared hinge), `KernelRidge` (rbf). Its
-    values have the estimator's own names: alpha, l1_ratio, C, gamma. What is not among the values is as the estimator
-    has it. Nothing of scikit-learn is imported. Raises GradientError for others, with the reason.
+    `Ridge`, `Lasso`, `ElasticNet`, `LogisticRegression` (l2), `LinearSVC` (squared hinge), `SVC` and `KernelRidge`
+    (rbf). Its values have the estimator's own names: alpha, l1_ratio, C, gamma. What is not among the values is as the
+    estimator has it. Nothing of scikit-learn is imported. Raises GradientError for others, with the reason.
     """
     kind, settings, rows = type(estimator).__name__, estimator.get_params(), (x, y, x_held, y_held)
     intercept = bool(settings.get("fit_intercept", True))
@@ -100,8 +103,18 @@ def from_estimator(estimator: Any, x: Any, y: Any, x_held: Any, y_held: Any) -> 
         fixed = {"alpha": settings["alpha"], "length": 1 / math.sqrt(2 * (settings["gamma"] or 1 / len(x[0])))}
         names = {**alpha, "gamma": ("length", "width")}
         return Renamed(KernelRidge(*rows, intercept=False), names, fixed)
+    if kind == "SVC":
+        fixed = {"C": settings["C"], "length": 1 / math.sqrt(2 * _gamma(settings["gamma"], x))}
+        return Renamed(KernelMachine(*rows), {"C": ("C", "same"), "gamma": ("length", "width")}, fixed)
     model = Logistic(*rows) if kind == "LogisticRegression" else LinearMachine(*rows)
     return Renamed(model, {"C": ("alpha", "inverse")}, {"alpha": 1 / settings["C"]})
+
+
+def _gamma(gamma: float | str, x: Any) -> float:
+    """The number that `SVC` makes of its setting."""
+    if isinstance(gamma, str):
+        return 1 / (len(x[0]) * (float(np.var(x)) if gamma == "scale" else 1.0))
+    return gamma
 
 
 def _check(kind: str, settings: Mapping[str, Any]) -> None:
@@ -111,6 +124,7 @@ def _check(kind: str, settings: Mapping[str, Any]) -> None:
         "ElasticNet": {"positive": False},
         "KernelRidge": {"kernel": "rbf"},
         "LogisticRegression": {"fit_intercept": True, "class_weight": None},
+        "SVC": {"kernel": "rbf", "class_weight": None},
         "LinearSVC": {"loss": "squared_hinge", "penalty": "l2", "class_weight": None, "multi_class": "ovr"},
     }
     if kind not in needs:

@@ -17,18 +17,11 @@ from tunewell.hypergradient.models.data import Data, squared_error
 from tunewell.hypergradient.result import Array
 
 
-class Kernel:
-    """What the two share: the kernel matrix, and the derivative of u' K v by its hyperparameters.
+class Gaussian:
+    """The kernel matrix, and the derivative of u' K v by its hyperparameters.
 
     Values: `length`, a float or an array (d,); `scale`, the s above, 1 where it is left out.
     """
-
-    ridge: str
-
-    def __init__(self, x: Any, y: Any, x_held: Any, y_held: Any, *, intercept: bool = True) -> None:
-        data = Data(x, y, x_held, y_held)
-        level = data.y.mean() if intercept else 0.0
-        self.x, self.x_held, self.y, self.y_held = data.x, data.x_held, data.y - level, data.y_held - level
 
     def matrix(self, values: Mapping[str, Any], left: Array, right: Array) -> Array:
         """K (n, k) of points (n, d) and (k, d)."""
@@ -37,10 +30,6 @@ class Kernel:
         far = squares[0][:, None] + squares[1] - 2 * scaled[0] @ scaled[1].T
         found: Array = float(values.get("scale", 1.0)) * np.exp(-0.5 * np.maximum(far, 0.0))
         return found
-
-    def system(self, values: Mapping[str, Any]) -> Array:
-        """K + c I of the training rows."""
-        return self.matrix(values, self.x, self.x) + float(values[self.ridge]) * np.eye(len(self.x))
 
     def slopes(self, values: Mapping[str, Any], left: Array, right: Array, weights: Array) -> dict[str, Any]:
         """The derivatives of the sum of `weights` (n, k) times K (n, k), by name."""
@@ -52,6 +41,21 @@ class Kernel:
         by_length = spread / length**3
         found: dict[str, Any] = {"length": by_length if length.ndim else float(by_length.sum())}
         return {**found, "scale": float(heavy.sum()) / float(values.get("scale", 1.0))}
+
+
+class Kernel(Gaussian):
+    """What the two share."""
+
+    ridge: str
+
+    def __init__(self, x: Any, y: Any, x_held: Any, y_held: Any, *, intercept: bool = True) -> None:
+        data = Data(x, y, x_held, y_held)
+        level = data.y.mean() if intercept else 0.0
+        self.x, self.x_held, self.y, self.y_held = data.x, data.x_held, data.y - level, data.y_held - level
+
+    def system(self, values: Mapping[str, Any]) -> Array:
+        """K + c I of the training rows."""
+        return self.matrix(values, self.x, self.x) + float(values[self.ridge]) * np.eye(len(self.x))
 
     def solve(self, values: Mapping[str, Any], start: Any = None) -> Array:
         """The coefficients (n,)."""

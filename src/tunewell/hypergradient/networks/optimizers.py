@@ -52,11 +52,16 @@ class SGD(Optimizer):
         """One step."""
         weights = state[0]
         if self.weight_decay != 0.0:
-            slope = slope + at(self.weight_decay) * weights
+            slope = _added(slope, at(self.weight_decay), weights)
         if len(state) == 1:
-            return (weights - at(self.lr) * slope,)
-        buffer = at(self.momentum) * state[1] + slope
-        return weights - at(self.lr) * buffer, buffer
+            return (_added(weights, -at(self.lr), slope),)
+        buffer = _added(slope, at(self.momentum), state[1])
+        return _added(weights, -at(self.lr), buffer), buffer
+
+
+def _added(left: Any, factor: Any, right: Any) -> Any:
+    """left + factor right: one node of the graph where the factor is a number, two where it is a tensor."""
+    return left + factor * right if hasattr(factor, "ndim") else left.add(right, alpha=factor)
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,13 @@ def swept(
     segment = _Segment(training, layout, numbers, *kept.pop())
     state = segment.after
     loss, towards, _ = training.loss(state[0], values)
-    back, total = segment.pulled((towards, *(torch.zeros_like(part) for part in state[1:])))
+    back: State = (towards, *(torch.zeros_like(part) for part in state[1:]))
+    total = torch.zeros_like(numbers)
     while kept:
-        segment = _Segment(training, layout, numbers, *kept.pop())
         back, more = segment.pulled(back)
         total = total + more
+        segment = _Segment(training, layout, numbers, *kept.pop())
+    total = total + segment.by_values(back)
     found = Hypergradient(
         loss,
         layout.plain(total.cpu().numpy()),
@@ -111,3 +113,8 @@ class _Segment:
         found = torch.autograd.grad(self._end, inputs, back, allow_unused=True)
         given = [torch.zeros_like(into) if part is None else part for part, into in zip(found, inputs)]
         return tuple(given[:-1]), given[-1]
+
+    def by_values(self, back: State) -> torch.Tensor:
+        """The second of these alone, which spares a step for the first."""
+        found = torch.autograd.grad(self._end, self.leaf, back, allow_unused=True)[0]
+        return torch.zeros_like(self.leaf) if found is None else found

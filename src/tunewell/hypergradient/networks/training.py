@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -64,6 +65,7 @@ class Training:
         self.begin = torch.cat([part.reshape(-1) for part in parameters.values()])
         self._rows = self._ordered(batch, seed)
         self._idle: dict[frozenset[str], tuple[str, ...]] = {}
+        self._graph: Callable[[], _Graph | None] = lambda: None
 
     def _ordered(self, batch: int | None, seed: int) -> list[torch.Tensor] | None:
         """The rows of each step: a new random order for each pass over the data."""
@@ -79,7 +81,10 @@ class Training:
     def params(self, weights: torch.Tensor) -> dict[str, torch.Tensor]:
         """The parameters by name, of a vector (p,)."""
         parts = weights.split([shape.numel() for shape in self._shapes.values()])  # one cut is quicker than many slices
-        return {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), parts)}
+        return {
+            name: part if len(shape) == 1 else part.view(shape)  # a view is a node, in the graph of each order
+            for (name, shape), part in zip(self._shapes.items(), parts)
+        }
 
     def batch(self, number: int) -> Any:
         """What step `number` sees."""
@@ -98,7 +103,8 @@ class Training:
 
     def train_loss(self, weights: torch.Tensor, values: Mapping[str, Any], batch: Any) -> torch.Tensor:
         """The training loss of weights (p,) on a batch."""
-        return self._train_loss(self.params(weights), values, batch).reshape(())
+        loss = self._train_loss(self.params(weights), values, batch)
+        return loss.reshape(()) if loss.ndim else loss
 
     def val_loss(self, weights: torch.Tensor) -> torch.Tensor:
         """The validation loss of weights (p,)."""
@@ -127,12 +133,15 @@ class Training:
         arguments = self.params(weights), given, self.batch(0)
         loss = trouble.tried(self._train_loss, "train_loss", *arguments)
         trouble.look_for_chance(self._train_loss, "train_loss", loss, *arguments)
-        found = trouble.slopes(loss, [weights, *parts], "train_loss")[1:]
+        slope, *found = trouble.slopes(loss, [weights, *parts], "train_loss")
+        assert slope is not None
+        trouble.look_for_nan(loss, self.params(slope), "train_loss")
         judged = trouble.tried(self._val_loss, "val_loss", self.params(weights), self.validation)
         trouble.look_for_chance(self._val_loss, "val_loss", judged, self.params(weights), self.validation)
         trouble.slopes(judged, [weights], "val_loss")
-        mine = self.optimizer.names()
-        idle = tuple(name for name, part in zip(layout.shapes, found) if part is None and name not in mine)
+        mine, jumps = self.optimizer.names(), trouble.has_jumps(loss)
+        pairs = [pair for pair in zip(layout.shapes, found) if pair[0] not in mine]
+        idle = tuple(name for name, part in pairs if part is None or (jumps and not bool(part.any())))
         if len(idle) == len(layout.shapes):
             raise GradientError(
                 f"training does not depend on {', '.join(idle)}, or not in a way that has a derivative",
@@ -193,19 +202,24 @@ class Training:
 
     def residual(self, weights: torch.Tensor, values: Mapping[str, Any]) -> torch.Tensor:
         """The gradient of the training loss on all rows (p,)."""
+        graph = self._graph()
+        if graph is not None and graph.at(weights, values):
+            return graph.slope.detach()
         return self.slope(weights, self.values(values), self.train)
 
     def curvature(self, weights: torch.Tensor, values: Mapping[str, Any]) -> Product:
-        """A vector (p,) to the Hessian of the training loss on all rows times it, back through a graph kept for it."""
-        weights = weights.detach().requires_grad_()
-        given = self.values(values)
+        """A vector (p,) to the Hessian of the training loss on all rows times it, back through a graph kept for it.
+
+        While somebody keeps the product, `residual` and `mixed` at the same place take their answers from its graph.
+        """
         if self._parts is not None:
-            return self._gauss_newton(weights, given, *self._parts)
-        slope = self.slope_in_graph(weights, given, self.train)
-        return lambda vector: torch.autograd.grad(slope, weights, vector, retain_graph=True)[0]
+            return self._gauss_newton(weights.detach().requires_grad_(), self.values(values), *self._parts[:2])
+        graph = _Graph(self, weights, values)
+        self._graph = weakref.ref(graph)
+        return graph.product
 
     def _gauss_newton(
-        self, weights: torch.Tensor, values: Mapping[str, Any], outputs: Loss, output_loss: Loss, penalty: Loss
+        self, weights: torch.Tensor, values: Mapping[str, Any], outputs: Loss, output_loss: Loss
     ) -> Product:
         """A vector v (p,) to J' L'' J v + P'' v, with the Jacobian J of the outputs, and the penalty P."""
         found = outputs(self.params(weights), self.train)
@@ -213,7 +227,7 @@ class Training:
         by_output = torch.autograd.grad(output_loss(fixed, self.train), fixed, create_graph=True)[0]
         dual = torch.zeros_like(found, requires_grad=True)
         pulled = torch.autograd.grad(found, weights, dual, create_graph=True)[0]
-        slope = torch.autograd.grad(penalty(self.params(weights), values), weights, create_graph=True)[0]
+        slope = self._slope_by_values(weights, values)
 
         def product(vector: torch.Tensor) -> torch.Tensor:
             pushed = torch.autograd.grad(pulled, dual, vector, retain_graph=True)[0]
@@ -225,13 +239,17 @@ class Training:
 
     def mixed(self, weights: torch.Tensor, values: Mapping[str, Any], vector: torch.Tensor) -> dict[str, torch.Tensor]:
         """v' d(slope)/dh, by name."""
-        layout = Layout(values)
-        numbers = self.tensor(layout.flat(_plain(values))).requires_grad_()
-        weights = weights.detach().requires_grad_()
-        slope = self.slope_in_graph(weights, layout.named(numbers), self.train)
-        found = torch.autograd.grad(slope, numbers, vector, allow_unused=True)[0]
-        named = layout.named(torch.zeros_like(numbers) if found is None else found)
-        return {name: named[name] for name in layout.shapes}
+        graph = self._graph()
+        if graph is None or not graph.at(weights, values):
+            graph = _Graph(self, weights, values)
+        return graph.by_values(vector)
+
+    def _slope_by_values(self, weights: torch.Tensor, values: Mapping[str, Any]) -> torch.Tensor:
+        """What of the gradient of the training loss (p,) depends on the values: all, or that of the penalty."""
+        if self._parts is None:
+            return self.slope_in_graph(weights, values, self.train)
+        penalty = self._parts[2](self.params(weights), values)
+        return torch.autograd.grad(penalty, weights, create_graph=True)[0]
 
     def loss(
         self, weights: torch.Tensor, values: Mapping[str, Any]
@@ -252,6 +270,30 @@ class Training:
         if not mine:
             return ""
         return f"the implicit way cannot see {', '.join(mine)}, which only the way to the minimum depends on"
+
+
+class _Graph:
+    """The gradient of the training loss on all rows, or what of it depends on the values, as a graph of both."""
+
+    def __init__(self, training: Training, weights: torch.Tensor, values: Mapping[str, Any]) -> None:
+        self._place, self._layout = (weights, values), Layout(values)
+        self._numbers = training.tensor(self._layout.flat(_plain(values))).requires_grad_()
+        self._weights = weights.detach().requires_grad_()
+        self.slope = training._slope_by_values(self._weights, self._layout.named(self._numbers))
+
+    def at(self, weights: torch.Tensor, values: Mapping[str, Any]) -> bool:
+        """Whether it was made of these very objects."""
+        return self._place[0] is weights and self._place[1] is values
+
+    def product(self, vector: torch.Tensor) -> torch.Tensor:
+        """d(slope)/dw v (p,)."""
+        return torch.autograd.grad(self.slope, self._weights, vector, retain_graph=True)[0]
+
+    def by_values(self, vector: torch.Tensor) -> dict[str, torch.Tensor]:
+        """v' d(slope)/dh, by name."""
+        found = torch.autograd.grad(self.slope, self._numbers, vector, retain_graph=True, allow_unused=True)[0]
+        named = self._layout.named(torch.zeros_like(self._numbers) if found is None else found)
+        return {name: named[name] for name in self._layout.shapes}
 
 
 def _picked(value: Any, rows: torch.Tensor) -> Any:

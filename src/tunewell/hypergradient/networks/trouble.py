@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from tunewell.errors import GradientError
+
+_JUMPS = ("Round", "Floor", "Ceil", "Trunc", "Sign", "Heaviside")
+"""The functions of PyTorch that have a derivative of 0, by the beginning of the names of their nodes."""
 
 
 def look_at_module(module: torch.nn.Module) -> None:
@@ -85,6 +88,34 @@ def slopes(loss: torch.Tensor, inputs: list[torch.Tensor], what: str) -> list[to
     if found[0] is None or (not bool(found[0].any()) and bool(torch.isfinite(loss))):
         raise _detached(what)
     return found
+
+
+def look_for_nan(loss: torch.Tensor, slopes: Mapping[str, torch.Tensor], what: str) -> None:
+    """Raise GradientError where a loss, or its gradient by a parameter, is not finite before the first step."""
+    if not bool(torch.isfinite(loss)):
+        told = f"{what} answers {loss.item()} before the first step"
+        raise GradientError(told, hint="Look at the data and the values for what is not finite, or out of range.")
+    broken = [name for name, part in slopes.items() if not bool(torch.isfinite(part).all())]
+    if broken:
+        raise GradientError(
+            f"the gradient of {what} by {broken[0]} is not finite, though the loss is {loss.item():.6g}",
+            hint="A root, a norm or a logarithm at 0 has none: add a small number under it; torch.where() does not "
+            "help, for it multiplies the NaN by 0.",
+        )
+
+
+def has_jumps(loss: torch.Tensor) -> bool:
+    """Whether a loss passes through a function that is flat but for its jumps: what goes in has derivative 0."""
+    seen, ahead = set(), [loss.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        if node.name().startswith(_JUMPS):
+            return True
+        seen.add(node)
+        ahead += [before for before, _ in node.next_functions]
+    return False
 
 
 def look_for_chance(function: Callable[..., Any], what: str, first: torch.Tensor, *arguments: Any) -> None:
