@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 import tunewell as tw
 from tunewell.contract.methods import SPACES, MethodContract, Player, bowl, cut, new_study, propose
 from tunewell.errors import StudyError, Unsupported
-from tunewell.methods.cmaes import CMAES, Normal, _between, constants, layout_of
+from tunewell.methods.cmaes import CMAES
+from tunewell.methods.layout import layout_of
+from tunewell.methods.normal import Normal, _between, constants
 from tunewell.study import Job, Result
 
 
