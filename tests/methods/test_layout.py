@@ -38,12 +38,12 @@ def test_it_starts_in_the_middle_where_the_default_was_only_rounded():
 
 
 @given(point=UNITS)
-def test_neighbours_differ_by_the_next_value_of_one_number(point):
+def test_a_move_leads_to_the_next_value_of_one_number(point):
     layout = layout_of(SPACE)
     point = np.clip(point, 0, 1)
     config, seen = layout.config(point, []), []
-    for neighbour in layout.neighbours(point):
-        other = layout.config(neighbour, [])
+    for index, unit in layout.moves(point):
+        other = layout.config(np.where(np.arange(5) == index, unit, point), [])
         (name,) = (name for name in config if config[name] != other[name])
         order = {"s": 0, "m": 1, "l": 2}
         assert abs(order.get(config[name], config[name]) - order.get(other[name], other[name])) == 1

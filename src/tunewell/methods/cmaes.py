@@ -216,11 +216,14 @@ class Sample(NamedTuple):
 
 
 class Best(msgspec.Struct):
-    """The best of a run: its rank, where more steps come first, its options, and what `around` it was not tried."""
+    """The best of a run: its rank, where more steps come first, its point and options, and which of its `moves` to a
+    neighbour are left to try.
+    """
 
     rank: tuple[int, Rank]
+    point: Array
     options: Sequence[int | None]
-    around: list[Array]
+    moves: list[tuple[int, float]]
 
 
 class Run(msgspec.Struct):
@@ -309,15 +312,19 @@ class Run(msgspec.Struct):
         """One sample of the next generation is a neighbour of the best config, each of them once, in random order."""
         if self.best is None or rank < self.best.rank:
             point, options = self.layout.read(config, self.normal.mean)
-            around = self.layout.neighbours(point)
-            np.random.default_rng([self.seed, self.number, self.generation]).shuffle(around)
-            self.best = Best(rank, options, around)
-        self.beside = None
-        if self.best.around:
-            point, chosen = self.best.around.pop(), self.best.options
-            config = self.layout.config(point, [option or 0 for option in chosen])
-            if self.layout.space.satisfies(config) is None:
-                self.beside = Sample(config, self.normal.unstretched(point), chosen, self.number, -1)
+            moves = self.layout.moves(point)
+            np.random.default_rng([self.seed, self.number, self.generation]).shuffle(moves)
+            self.best = Best(rank, point, options, moves)
+        self.beside = self._neighbour(self.best) if self.best.moves else None
+
+    def _neighbour(self, best: Best) -> Sample | None:
+        index, unit = best.moves.pop()
+        point = best.point.copy()
+        point[index] = unit
+        config = self.layout.config(point, [option or 0 for option in best.options])
+        if self.layout.space.satisfies(config) is not None:
+            return None
+        return Sample(config, self.normal.unstretched(point), best.options, self.number, -1)
 
     def _has_converged(self) -> bool:
         if self.results >= self.most:

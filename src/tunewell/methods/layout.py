@@ -45,15 +45,14 @@ class Layout:
         low, high = self.cell(index, mean)
         return (low if low > _EPSILON else None), (high if high < 1 - _EPSILON else None)
 
-    def neighbours(self, point: Array) -> list[Array]:
-        """The points that differ from `point` `(n,)` by the next value, up or down, of one discrete number."""
-        found = []
-        for index in self.discrete:
-            for border, side in zip(self.borders(index, float(point[index])), (-_EPSILON, _EPSILON), strict=True):
-                if border is not None:
-                    found.append(point.copy())
-                    found[-1][index] = math.fsum(self.cell(index, border + side)) / 2
-        return found
+    def moves(self, point: Array) -> list[tuple[int, float]]:
+        """Each way from a point `(n,)` to the next value, up or down, of one discrete number: which, and to where."""
+        return [
+            (index, math.fsum(self.cell(index, border + side)) / 2)
+            for index in self.discrete
+            for border, side in zip(self.borders(index, float(point[index])), (-_EPSILON, _EPSILON), strict=True)
+            if border is not None
+        ]
 
     def centred(self, points: Array, mean: Array) -> Array:
         """Points `(size, n)` with their discrete numbers in the middle of cells, where it is not that of the mean.
