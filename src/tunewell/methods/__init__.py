@@ -25,6 +25,8 @@
     hypergradient.py  HyperGradient: along the gradients that results carry
     evolution.py      Evolution: mutation, crossover, differences; regularized, genetic, (mu + lambda), DE
     localsearch.py    LocalSearch: from a config to a better neighbour, and anew where there is none
+    layout.py         a space as a normal distribution sees it: numbers, cells, options
+    normal.py         a normal distribution that learns from ranks, with a margin for integers
     cmaes.py          CMAES: a normal distribution that adapts; integers and options by a margin; restarts
     genes.py          configs as genes: crossover and mutation of points
     nsga2.py          NSGA2: evolution with several goals
