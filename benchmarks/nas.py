@@ -12,13 +12,25 @@ import tunewell as tw
 from benchmarks.figures import Row, figure
 from benchmarks.nas_digits import search
 from benchmarks.nas_language import infeasible, volumes
+from benchmarks.nas_proxies import correlations, trained
 from benchmarks.nas_sharing import front, ranks
 from benchmarks.tasks import data_folder
 from tunewell.contract.methods import new_study, propose
 from tunewell.events import Failure
 from tunewell.study import Result, Study
 
-__all__ = ["front", "graphs", "infeasible", "ranks", "regret", "search", "seconds", "volumes"]
+__all__ = [
+    "correlations",
+    "front",
+    "graphs",
+    "infeasible",
+    "ranks",
+    "regret",
+    "search",
+    "seconds",
+    "trained",
+    "volumes",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -4,6 +4,8 @@
     building.py      from a config to a module: cells and programs
     drawing.py       cells and programs as SVG
     measure.py       parameters, operations, latency, memory of a module
+    proxies.py       synflow, naswot, jacobian_covariance: scores of a module that nobody has trained
+    standings.py     standings: how well such scores rank, beside the number of parameters
     gpt.py           GPT: a small transformer of any shape
     supernet.py      Supernet: the weights of the largest network, and all others as slices of them
     sampling.py      Uniform, Sandwich: which sub-networks a step trains
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from tunewell.architecture.gpt import GPT
     from tunewell.architecture.measure import latency, memory, operations, parameters
     from tunewell.architecture.program import Program
+    from tunewell.architecture.proxies import jacobian_covariance, naswot, synflow
     from tunewell.architecture.sampling import Sandwich, Uniform, slope
+    from tunewell.architecture.standings import Standing, standings
     from tunewell.architecture.supernet import Supernet
 
 _HOMES = {
@@ -33,7 +37,9 @@ _HOMES = {
     "gpt": "GPT",
     "measure": "latency memory operations parameters",
     "program": "Program",
+    "proxies": "jacobian_covariance naswot synflow",
     "sampling": "Sandwich Uniform slope",
+    "standings": "Standing standings",
     "supernet": "Supernet",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -43,16 +49,21 @@ __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
     "GPT",
     "Program",
     "Sandwich",
+    "Standing",
     "Supernet",
     "Uniform",
     "build",
     "draw_cell",
     "draw_program",
+    "jacobian_covariance",
     "latency",
     "memory",
+    "naswot",
     "operations",
     "parameters",
     "slope",
+    "standings",
+    "synflow",
 ]
 
 
