@@ -25,7 +25,9 @@ def batch(count=6):
 def test_synflow_of_a_chain_without_biases_is_its_flow_times_its_layers():
     """A product of L layers is homogeneous of degree L in its weights, so that w dR/dw sums to L R."""
     torch.manual_seed(0)
-    chain = nn.Sequential(nn.Linear(4, 6, bias=False), nn.ReLU(), nn.Linear(6, 2, bias=False), nn.Linear(2, 3, bias=False))
+    chain = nn.Sequential(
+        nn.Linear(4, 6, bias=False), nn.ReLU(), nn.Linear(6, 2, bias=False), nn.Linear(2, 3, bias=False)
+    )
     flow = np.ones(4)
     for layer in (chain[0], chain[2], chain[3]):
         flow = np.abs(layer.weight.detach().numpy().astype(float)) @ flow
@@ -77,7 +79,9 @@ def test_a_network_whose_slopes_do_not_differ_has_less_of_it():
 def test_the_module_and_its_statistics_stay_as_they_are():
     module = network().eval()
     before = copy.deepcopy(module.state_dict())
-    scores = [(synflow(module, batch(1)), naswot(module, batch()), jacobian_covariance(module, batch())) for _ in range(2)]
+    scores = [
+        (synflow(module, batch(1)), naswot(module, batch()), jacobian_covariance(module, batch())) for _ in range(2)
+    ]
     assert scores[0] == scores[1]
     assert not module.training
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())

@@ -160,12 +160,6 @@ def searched(rows, noise, steps=250):
 def test_curvature_is_the_dominant_eigenvalue_of_the_second_derivative():
     relaxed, module = made()
     x = torch.randn(16, 4)
-
-    def loss(*weights):
-        names = dict(zip(relaxed.weights, weights, strict=True))
-        values = [torch.func.functional_call(relaxed, {f"weights.{n}": w for n, w in names.items()}, (), tie_weights=False)]
-        return values[0]
-
     weights = list(relaxed.parameters())
     first = torch.autograd.grad(module(x).square().mean(), weights, create_graph=True)
     flat = torch.cat([each.flatten() for each in first])

@@ -41,7 +41,9 @@ class Relaxed(nn.Module):  # type: ignore[misc]
         if skip not in names:
             raise SpaceError(f"Relaxed: skip={skip!r} is no operation of the cell", hint=nearest_hint(skip, names))
         self.cell, self.skip = cell, skip
-        self.weights = nn.ParameterDict({_name(edge): 1e-3 * torch.randn(len(cell.options(edge))) for edge in cell.edges})
+        self.weights = nn.ParameterDict(
+            {_name(edge): 1e-3 * torch.randn(len(cell.options(edge))) for edge in cell.edges}
+        )
 
     def module(self, operations: Mapping[str, Make]) -> RelaxedCell:
         """A cell of mixtures, the output in the shape of the input; `operations` as for `CellNetwork`."""
@@ -58,7 +60,9 @@ class Relaxed(nn.Module):  # type: ignore[misc]
         the most weight, `none` apart; without it, `none` is an operation like any other.
         """
         kept = set(self.cell.edges) if entering is None else self._entering(entering)
-        chosen = (self._strongest(edge, entering is None)[0] if edge in kept else self.cell.none for edge in self.cell.edges)
+        chosen = (
+            self._strongest(edge, entering is None)[0] if edge in kept else self.cell.none for edge in self.cell.edges
+        )
         return dict(zip(self.cell.parts(name), chosen, strict=True))
 
     def _entering(self, count: int) -> set[Edge]:
@@ -82,7 +86,7 @@ class Relaxed(nn.Module):  # type: ignore[misc]
         through it.
         """
         graph = self.cell.graph("cell", self.config("cell", entering))
-        free = [graph[edge] for edge in graph if {*self.cell.options(edge)} > {self.skip, self.cell.none} - {None}]
+        free = [graph[edge] for edge in graph if {*self.cell.options(edge)} - {self.skip, self.cell.none}]
         skips = free.count(self.skip)
         if graph and 2 * skips <= len(free):
             return None

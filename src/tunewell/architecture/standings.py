@@ -59,7 +59,9 @@ def standings(study: Study, proxies: Mapping[str, Callable[[Any], float]]) -> li
     fewer than eight trials; for an interval of use, have thirty.
     """
     if RIVAL not in proxies:
-        raise StudyError(f"the proxies {sorted(proxies)}", hint=f'One has to be "{RIVAL}", which the others have to beat.')
+        raise StudyError(
+            f"the proxies {sorted(proxies)}", hint=f'One has to be "{RIVAL}", which the others have to beat.'
+        )
     trials = [trial for trial in study.trials if trial.status == "done" and math.isfinite(trial.value)]
     longest = [trial for trial in trials if trial.step == max(trial.step for trial in trials)]
     if len(longest) < _FEWEST or len(study.objectives) != 1:
@@ -75,7 +77,9 @@ def _standings(values: Array, scores: Mapping[str, Array]) -> list[Standing]:
     """Of arrays (n,), the larger the better; all by the same draws of trials."""
     rng, count = np.random.default_rng(0), len(values)
     draws = rng.integers(count, size=(_DRAWS, count))
-    drawn = {name: np.array([_agreement(score[draw], values[draw]) for draw in draws]) for name, score in scores.items()}
+    drawn = {
+        name: np.array([_agreement(score[draw], values[draw]) for draw in draws]) for name, score in scores.items()
+    }
     return [
         Standing(name, _agreement(score, values), _interval(drawn[name]), _interval(drawn[name] - drawn[RIVAL]))
         for name, score in scores.items()
