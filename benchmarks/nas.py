@@ -13,6 +13,7 @@ from benchmarks.figures import Row, figure
 from benchmarks.nas_digits import search
 from benchmarks.nas_language import infeasible, volumes
 from benchmarks.nas_proxies import correlations, first_rung, trained
+from benchmarks.nas_relaxed import derived
 from benchmarks.nas_sharing import front, ranks
 from benchmarks.tasks import data_folder
 from tunewell.contract.methods import new_study, propose
@@ -21,6 +22,7 @@ from tunewell.study import Result, Study
 
 __all__ = [
     "correlations",
+    "derived",
     "first_rung",
     "front",
     "graphs",

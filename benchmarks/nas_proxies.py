@@ -11,6 +11,7 @@ import numpy as np
 import tunewell as tw
 from benchmarks.figures import Row, figure
 from benchmarks.nas_digits import example
+from benchmarks.nas_relaxed import EPOCHS, alone
 from tunewell.contract.methods import new_study, propose
 from tunewell.demo import digits
 from tunewell.space import Config
@@ -131,22 +132,11 @@ def trained(quick: bool) -> Iterator[Row]:
     import torch
 
     torch.set_num_threads(1)
-    count, epochs = (8, 1) if quick else (30, 6)
-    ours, data = example(), digits()
-    space = {"cell": ours.SPACE["cell"], "width": 12, "lr": 1e-2}
-    study = tw.tune(
-        ours.train,
-        space,
-        minimize="loss",
-        method=tw.Unique(tw.Random()),
-        steps=epochs,
-        trials=count,
-        data=data,
-        progress=False,
-    )
+    count, epochs = (8, 1) if quick else (30, EPOCHS)
+    study, data = alone(count, epochs), digits()
     images = torch.as_tensor(data.rows.x[data.pair()[0][:BATCH]]).view(-1, 1, 8, 8)
     told = f"digits, {count} cells, {epochs} epochs alone"
-    yield from rows(study, proxies(ours.network, images), told)
+    yield from rows(study, proxies(example().network, images), told)
 
 
 # --- as a first rung -------------------------------------------------------------------------------------------------
@@ -167,15 +157,15 @@ def first_rung(quick: bool) -> Iterator[Row]:
         plain = float(np.mean([trained_by(source, None, seed) for seed in some]))
         for told, score in (
             ("parameters", weight),
-            ("parameters reversed", lambda units: -weight(units)),
-            ("chance", lambda units: float(chance[int(units @ 5 ** np.arange(6))])),
+            ("parameters reversed", lambda options: -weight(options)),
+            ("chance", lambda options: float(chance[int(options @ 5 ** np.arange(6))])),
         ):
             left = float(np.mean([trained_by(tw.ASHA(source), score, seed) for seed in some]))
             yield Row(left, plain, f"NAS-Bench-201, {len(some)} seeds, ASHA({name}), first rung {told}, beside {name}")
 
 
 def weight(options: Any) -> float:
-    """The parameters of a cell, by the numbers of the operations on its edges: 9 for each convolution 3x3, 1 for 1x1."""
+    """The parameters of a cell, by the numbers of its operations: 9 for each convolution 3x3, 1 for each 1x1."""
     return float(9 * (options == 3).sum() + (options == 2).sum())
 
 

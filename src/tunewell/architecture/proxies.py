@@ -80,8 +80,8 @@ class _Codes(TorchDispatchMode):  # type: ignore[misc]
 def jacobian_covariance(module: nn.Module, batch: Tensor) -> float:
     """How little the slopes of the outputs by the inputs (n, ...) of a batch are correlated from input to input.
 
-    The inputs are numbers, not tokens. The sum of -log(v + k) - 1/(v + k) over the eigenvalues v of their correlations (Mellor et al., first version).
-    The module is not changed.
+    The inputs are numbers, not tokens. The sum of -log(v + k) - 1/(v + k) over the eigenvalues v of their correlations
+    (Mellor et al., first version). The module is not changed.
     """
     inputs = batch.clone().requires_grad_()
     (slopes,) = torch.autograd.grad(deepcopy(module).train()(inputs).sum(), inputs)

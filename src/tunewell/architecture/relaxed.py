@@ -1,8 +1,7 @@
 """A differentiable relaxation of a cell: at each place a mixture of all operations, whose weights follow a gradient.
 
 For those who want it: its known failure is that skip connections win, since they help the other operations to train
-while all are mixed. `Relaxed.collapse` and `is_steepening` detect it; weights that are shared (`Supernet`) are the safer
-way.
+while all are mixed. `Relaxed.collapse` and `is_steepening` detect it; shared weights (`Supernet`) are the safer way.
 
 H. Liu, K. Simonyan, Y. Yang: DARTS: differentiable architecture search. ICLR 2019. arXiv:1806.09055. Equations in the
 comments are those of section 2; steps of first order only.
@@ -56,8 +55,8 @@ class Relaxed(nn.Module):  # type: ignore[misc]
     def config(self, name: str, entering: int | None = None) -> Config:
         """The strongest operation at each place, as the entries of a config of the cell `name`.
 
-        With `entering`, as in DARTS, where it is 2: only so many edges enter a node, those whose strongest operation has
-        the most weight, `none` apart; without it, `none` is an operation like any other.
+        With `entering`, as in DARTS, where it is 2: only so many edges enter a node, those whose strongest operation
+        has the most weight, `none` apart; without it, `none` is an operation like any other.
         """
         kept = set(self.cell.edges) if entering is None else self._entering(entering)
         chosen = (
