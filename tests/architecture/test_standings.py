@@ -61,6 +61,26 @@ def test_failed_trials_do_not_count():
     assert standings(studied(fails), {"parameters": width})[0].correlation == pytest.approx(1)
 
 
+def reached(proxy, trials=120):
+    """Of which trials the network was trained, where the proxy of the first step decides on it."""
+
+    def train(run):
+        for step in run.steps():
+            run.report(step, loss=-proxy(run.config) if step == 1 else -both(run.config))
+
+    method = tw.ASHA(tw.Random(), minimum=1)
+    study = tw.tune(train, SPACE, minimize="loss", steps=3, method=method, trials=trials, progress=False)
+    return np.array([trial.step == 3 for trial in study.trials])
+
+
+def test_as_the_first_rung_a_proxy_that_ranks_well_spares_trainings():
+    assert 0.2 < reached(both).mean() < 0.4
+
+
+def test_as_the_first_rung_a_proxy_that_misleads_is_switched_off():
+    assert reached(lambda config: -both(config)).mean() > 0.9
+
+
 def test_is_a_sentence():
     found = standings(studied(lambda c: -both(c)), {"parameters": width, "synflow": both})
     assert [str(one).partition(":")[0] for one in found] == ["synflow", "parameters"]

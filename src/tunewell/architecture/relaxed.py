@@ -58,25 +58,26 @@ class Relaxed(nn.Module):  # type: ignore[misc]
         With `entering`, as in DARTS, where it is 2: only so many edges enter a node, those whose strongest operation
         has the most weight, `none` apart; without it, `none` is an operation like any other.
         """
-        kept = set(self.cell.edges) if entering is None else self._entering(entering)
-        chosen = (
-            self._strongest(edge, entering is None)[0] if edge in kept else self.cell.none for edge in self.cell.edges
-        )
-        return dict(zip(self.cell.parts(name), chosen, strict=True))
+        free, kept = entering is None, self._kept(entering)
+        places = zip(self.cell.parts(name), self.cell.edges, strict=True)
+        return {entry: self._strongest(edge, free)[0] if edge in kept else self.cell.none for entry, edge in places}
 
-    def _entering(self, count: int) -> set[Edge]:
-        """The places that stay where so many edges enter a node."""
+    def _kept(self, entering: int | None) -> set[Edge]:
+        """The places that stay where so many edges enter a node; all nodes do."""
+        if entering is None:
+            return set(self.cell.edges)
         if self.cell.none not in self.cell.operations:
             raise SpaceError("Relaxed: edges cannot go", hint='Give the cell an operation "none".')
-        edges = sorted(self.cell.edges, key=lambda edge: -self._strongest(edge, False)[1])
-        targets = range(1, self.cell.nodes)
-        kept = (edge for to in targets for edge in [e for e in edges if e[0] < e[1] == to][:count])
-        return {*kept, *(edge for edge in edges if edge[0] == edge[1])}
+        kept = {edge for edge in self.cell.edges if edge[0] == edge[1]}
+        for node in range(1, self.cell.nodes):
+            edges = [(source, node) for source in range(node)]
+            kept.update(sorted(edges, key=lambda edge: -self._strongest(edge, False)[1])[:entering])
+        return kept
 
-    def _strongest(self, edge: Edge, any_: bool) -> tuple[str, float]:
-        """The operation of the largest share at a place, and that share."""
+    def _strongest(self, edge: Edge, free: bool) -> tuple[str, float]:
+        """The operation of the largest share at a place, and that share; `free` to be none."""
         shares = zip(self.cell.options(edge), self.shares(edge).tolist(), strict=True)
-        return max((each for each in shares if any_ or each[0] != self.cell.none), key=lambda each: each[1])
+        return max((each for each in shares if free or each[0] != self.cell.none), key=lambda each: each[1])
 
     def collapse(self, entering: int | None = None) -> str | None:
         """What went wrong with the cell that would be derived now, and what to do; None where nothing did.
