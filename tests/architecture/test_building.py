@@ -69,6 +69,7 @@ def test_a_node_is_the_sum_of_what_enters_it():
 def test_the_operation_of_a_node_takes_the_sum():
     graph = {(0, 1): "skip", (0, 2): "skip", (1, 2): "double", (2, 2): "double", (2, 3): "skip"}
     network = CellNetwork(graph, 4, {"double": Double, "skip": nn.Identity})
+    assert "0-1 skip, 0-2 skip, 1-2 double, 2 double, 2-3 skip" in repr(network)
     assert network(torch.tensor([1.0])).item() == 2 * (1 + 2)
 
 

@@ -32,7 +32,8 @@ class CellNetwork(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.last = nodes - 1
         self.edges = sorted(graph, key=lambda edge: edge[::-1])  # what enters a node before the node itself
-        self.made = nn.ModuleList(made(operations, graph[edge]) for edge in self.edges)
+        self.names = [graph[edge] for edge in self.edges]
+        self.made = nn.ModuleList(made(operations, name) for name in self.names)
 
     def forward(self, x: Tensor) -> Tensor:
         """The output node for an input (batch, ...)."""
@@ -42,6 +43,11 @@ class CellNetwork(nn.Module):  # type: ignore[misc]
             before = values.get(target) if source < target else None
             values[target] = found if before is None else before + found
         return values.get(self.last, torch.zeros_like(x) * x)
+
+    def extra_repr(self) -> str:
+        """Where each operation stands, in the order of the modules."""
+        places = (f"{source}-{target}" if source < target else f"{target}" for source, target in self.edges)
+        return ", ".join(f"{place} {name}" for place, name in zip(places, self.names, strict=True))
 
 
 def build(program: str | Program, operations: Mapping[str, Make]) -> nn.Module:
