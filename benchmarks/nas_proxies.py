@@ -156,12 +156,14 @@ def first_rung(quick: bool) -> Iterator[Row]:
         "parameters reversed": lambda options: -weight(options),
         "chance": lambda options: float(chance[int(options @ 5 ** np.arange(6))]),
     }
-    plans = [(tw.Random(), "Random()", 2 if quick else 40, scores)]
-    plans += [(tw.Bayes(), "Bayes()", 1 if quick else 20, {"parameters": weight})]
-    for source, name, seeds, some in plans:
+    plans: list[tuple[tw.Method, str, int, list[str]]] = [
+        (tw.Random(), "Random()", 2 if quick else 40, list(scores)),
+        (tw.Bayes(), "Bayes()", 1 if quick else 20, ["parameters"]),
+    ]
+    for source, name, seeds, names in plans:
         plain = float(np.mean([trained_by(source, None, seed) for seed in range(seeds)]))
-        for told, score in some.items():
-            left = float(np.mean([trained_by(tw.ASHA(source), score, seed) for seed in range(seeds)]))
+        for told in names:
+            left = float(np.mean([trained_by(tw.ASHA(source), scores[told], seed) for seed in range(seeds)]))
             yield Row(left, plain, f"NAS-Bench-201, {seeds} seeds, ASHA({name}), first rung {told}, beside {name}")
 
 

@@ -178,8 +178,10 @@ def curvature(loss: Tensor, relaxed: Relaxed, steps: int = 12) -> float:
 
 
 def is_steepening(curvatures: Sequence[float], window: int = 5, ratio: float = 0.75) -> bool:
-    """Whether to stop the search, by its curvature after each epoch: the mean of the last `window` epochs is so much
-    larger than that of the epochs before them that their ratio is below `ratio` (Zela et al., section 5.1).
+    """Whether to stop the search, by its curvature after each epoch, and to take what was derived `window` epochs ago.
+
+    So it is where the mean of the `window` epochs before the last ones is below `ratio` times the mean of these (Zela
+    et al., section 5.1).
     """
     if len(curvatures) < 2 * window:
         return False
