@@ -104,23 +104,33 @@ def test_a_healthy_cell_is_no_collapse():
     relaxed, _ = made()
     choose(relaxed, all="linear")
     assert relaxed.collapse() is None
-    choose(relaxed, all="linear", _0_1="skip")
+    choose(relaxed, all="linear", _0_2="skip")
     assert relaxed.collapse() is None
 
 
 def test_a_cell_of_skip_connections_is_a_collapse_with_a_sentence_and_advice():
     relaxed, _ = made()
-    choose(relaxed, all="skip", _0_1="linear")
+    choose(relaxed, all="skip")
     said = relaxed.collapse()
-    assert said.startswith("The relaxation collapsed: 2 of 3 places became 'skip'.")
+    assert said.startswith("The relaxation collapsed: 3 of 3 places became 'skip'.")
     assert "Stop earlier" in said
     assert "shared weights" in said
+
+
+@pytest.mark.parametrize(("skips", "collapsed"), [(3, False), (4, True), (6, True)])
+def test_as_many_skip_connections_as_chance_hardly_leaves_are_a_collapse(skips, collapsed):
+    """Of six edges with four operations, chance leaves four or more skip connections in 3.8 % of the cells."""
+    relaxed = Relaxed(tw.Cell(4, ["none", "skip", "conv1", "conv3", "pool"]))
+    edges = [f"_{source}_{target}" for source, target in relaxed.cell.edges]
+    choose(relaxed, all="conv3", **dict.fromkeys(edges[:skips], "skip"))
+    assert bool(relaxed.collapse()) == collapsed
 
 
 def test_a_cell_that_nothing_comes_through_is_a_collapse():
     relaxed, _ = made()
     choose(relaxed, all="none")
     assert "nothing comes through" in relaxed.collapse()
+    assert "entering=2" in relaxed.collapse()
 
 
 def test_edges_that_could_be_nothing_else_do_not_count_as_skip_connections():
@@ -131,16 +141,18 @@ def test_edges_that_could_be_nothing_else_do_not_count_as_skip_connections():
     assert relaxed.collapse().startswith("The relaxation collapsed: 2 of 2 places")
 
 
-def test_a_search_too_long_on_too_few_rows_collapses_and_one_that_is_not_does_not():
-    """What memorizes its rows is worse than nothing on others: there the ways around it win."""
-    assert searched(rows=8, noise=2.0).collapse()
-    assert searched(rows=400, noise=0.1).collapse() is None
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_search_on_too_few_rows_collapses_and_one_on_many_does_not(seed):
+    """What memorizes its rows is worse on others than what lets all through."""
+    assert "3 of 3 places became 'skip'" in searched(8, 2.0, seed).collapse()
+    assert searched(400, 0.1, seed).collapse() is None
 
 
-def searched(rows, noise, steps=250):
-    torch.manual_seed(0)
+def searched(rows, noise, seed, steps=250):
+    """A search for what has to be wide: the target is a product of two inputs."""
+    torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(2)
-    cell = tw.Cell(3, ["none", "skip", "wide"])
+    cell = tw.Cell(3, ["skip", "wide"])
     relaxed = Relaxed(cell)
     wide = {"skip": nn.Identity, "wide": lambda: nn.Sequential(nn.Linear(6, 48), nn.Tanh(), nn.Linear(48, 6))}
     network = nn.Sequential(relaxed.module(wide), nn.Linear(6, 1))

@@ -13,6 +13,7 @@ number of skip connections as the sign of the failure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -82,23 +83,33 @@ class Relaxed(nn.Module):  # type: ignore[misc]
     def collapse(self, entering: int | None = None) -> str | None:
         """What went wrong with the cell that would be derived now, and what to do; None where nothing did.
 
-        Most of its places became skip connections, of those where another operation was possible; or nothing comes
-        through it.
+        Of the places where another operation was possible, all became skip connections, or so many as random choices
+        would leave in less than one of twenty cells; or nothing comes through.
         """
         graph = self.cell.graph("cell", self.config("cell", entering))
-        free = [graph[edge] for edge in graph if {*self.cell.options(edge)} - {self.skip, self.cell.none}]
-        skips = free.count(self.skip)
-        if graph and 2 * skips <= len(free):
+        if not graph:
+            return f"The relaxation collapsed: nothing comes through the cell. {_NOTHING}"
+        others = {edge: {*self.cell.options(edge)} - {self.skip, self.cell.none} for edge in graph}
+        free = [edge for edge in graph if others[edge] and self.skip in self.cell.options(edge)]
+        skips = sum(graph[edge] == self.skip for edge in free)
+        chance = sum(1 / (1 + len(others[edge])) for edge in free) / max(len(free), 1)
+        if not free or (skips < len(free) and _tail(skips, len(free), chance) >= _RARE):
             return None
-        told = f"{skips} of {len(free)} places became {self.skip!r}" if graph else "nothing comes through"
-        return f"The relaxation collapsed: {told}. {_ADVICE}"
+        return f"The relaxation collapsed: {skips} of {len(free)} places became {self.skip!r}. {_SKIPS}"
 
 
-_ADVICE = (
+_RARE = 0.05
+_SKIPS = (
     "While operations are mixed, a skip connection gets weight for helping the others to train, not for what it is "
     "worth in the cell. Stop earlier, when the curvature begins to rise (is_steepening), or search with shared weights "
     "(Supernet, WeightSharing); in any case train the cell alone beside a random one."
 )
+_NOTHING = "Derive it with entering=2, leave `none` out of the cell, or give the search more rows or fewer epochs."
+
+
+def _tail(count: int, of: int, chance: float) -> float:
+    """How likely so many or more are, each with that chance."""
+    return sum(math.comb(of, k) * chance**k * (1 - chance) ** (of - k) for k in range(count, of + 1))
 
 
 class RelaxedCell(nn.Module):  # type: ignore[misc]
