@@ -12,13 +12,29 @@ import tunewell as tw
 from benchmarks.figures import Row, figure
 from benchmarks.nas_digits import search
 from benchmarks.nas_language import infeasible, volumes
+from benchmarks.nas_proxies import correlations, first_rung, trained
+from benchmarks.nas_relaxed import derived
 from benchmarks.nas_sharing import front, ranks
 from benchmarks.tasks import data_folder
 from tunewell.contract.methods import new_study, propose
 from tunewell.events import Failure
 from tunewell.study import Result, Study
 
-__all__ = ["front", "graphs", "infeasible", "ranks", "regret", "search", "seconds", "volumes"]
+__all__ = [
+    "cells",
+    "correlations",
+    "derived",
+    "first_rung",
+    "front",
+    "graphs",
+    "infeasible",
+    "ranks",
+    "regret",
+    "search",
+    "seconds",
+    "trained",
+    "volumes",
+]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -110,6 +126,23 @@ def regret(quick: bool) -> Iterator[Row]:
         evolution = float(left[:, 149].mean()) if name.startswith("Evolution") else evolution
         hits = 100 * float((left[:, -1] < 1e-9).mean())
         yield Row(hits, None, f"NAS-Bench-201, {told}: optimum within {QUERIES}", often, "%")
+
+
+@figure("NAS-Bench-201 as one Cell, Bayes: mean regret beside that on six choices", target="<= 1 x peer", unit="points")
+def cells(quick: bool) -> Iterator[Row]:
+    """The same table and the same method: isomorphic cells are asked for once, and the kernel sees the graph."""
+    choices, accuracy = architectures()
+    names = next(iter(choices.entries.values())).to_json()["options"]
+    space, seeds, queries = tw.Space({"cell": tw.Cell(4, names)}), range(1 if quick else 20), 20 if quick else 100
+    ours, theirs = (
+        np.array([accuracy_left(tw.Bayes(), seed, queries, (of, accuracy)) for seed in seeds])
+        for of in (space, choices)
+    )
+    told = f"NAS-Bench-201 as one Cell, {len(seeds)} seeds, Bayes()"
+    for mark in (queries // 2, queries):
+        yield Row(float(ours[:, mark - 1].mean()), float(theirs[:, mark - 1].mean()), f"{told}: regret at {mark}")
+    hits, others = (100 * float((left[:, -1] < 1e-9).mean()) for left in (ours, theirs))
+    yield Row(hits, others, f"{told}: optimum within {queries}", ">= 1 x peer", "%")
 
 
 @figure("NAS-Bench-201, Bayes, a proposal after 200 results", target="<= 0.1", unit="s")

@@ -37,7 +37,9 @@ def structures(draw: st.DrawFn) -> Space:
     """A space with blocks in blocks, a cell in a block, and a grammar."""
     low = draw(st.integers(0, 2))
     inner = Blocks(Choice(["a", "b"]), 0, draw(st.integers(0, 2)))
-    block = {"units": Int(4, 64, log=True), "inner": inner, "cell": Cell(draw(st.integers(2, 4)), OPERATIONS)}
+    on_nodes = draw(st.sampled_from([(), ("relu", "pool")]))
+    cell = Cell(draw(st.integers(2, 4)), OPERATIONS, on_nodes=on_nodes)
+    block = {"units": Int(4, 64, log=True), "inner": inner, "cell": cell}
     tied = draw(st.lists(st.sampled_from(sorted(block)), unique=True))
     return Space(
         {
@@ -210,11 +212,74 @@ class TestCell:
             (lambda: Cell(3, "conv"), "a list of names"),
             (lambda: Cell(3, ["a", "a"]), "twice"),
             (lambda: Cell(3, ["a"], none="zero"), "none='zero'"),
+            (lambda: Cell(3, on_nodes="conv"), "a list of names"),
+            (lambda: Cell(3, on_nodes=["a", "a"]), "twice"),
+            (lambda: Cell(3, on_nodes=["conv", "none"]), "'none' on a node"),
         ],
     )
     def test_says_what_is_wrong(self, wrong, said):
         with pytest.raises(SpaceError, match=re.escape(said)):
             wrong()
+
+
+class TestCellWithOperationsOnNodes:
+    cell = Cell(5, on_nodes=["conv1", "conv3", "pool"])
+    space = Space({"cell": cell})
+
+    def test_has_an_operation_on_each_node_between_the_ends_and_edges_that_are_there_or_not(self):
+        assert self.space.size == 2**10 * 3**3
+        config = self.space.default()
+        assert list(config)[:6] == ["cell.0-1", "cell.1", "cell.0-2", "cell.1-2", "cell.2", "cell.0-3"]
+        assert unflatten(config)["cell"]["1"] == "conv1"
+
+    @pytest.mark.parametrize(("nodes", "different"), [(2, 1), (3, 7), (4, 91), (5, 2532)])
+    def test_as_many_are_different_as_in_the_published_table(self, nodes, different):
+        """NAS-Bench-101 has 1, 6, 84, 2,441 cells that need 2, 3, 4, 5 nodes and at most nine edges."""
+        cell = Cell(nodes, on_nodes=self.cell.on_nodes)
+        space = Space({"cell": cell})
+        edges = {space.key(config): cell.graph("cell", config) for config in space.grid()}
+        counts = [sum(source < target for source, target in graph) for graph in edges.values()]
+        assert sum(0 < count <= 9 for count in counts) == different
+
+    @given(seeds)
+    def test_a_cell_with_its_inner_nodes_exchanged_is_the_same(self, seed):
+        rng = np.random.default_rng(seed)
+        config = self.space.sample(rng)
+        graph = self.cell.graph("cell", config)
+        for order in permutations((1, 2, 3)):
+            places = {0: 0, 4: 4, **dict(zip((1, 2, 3), order, strict=True))}
+            moved = {(places[a], places[b]): operation for (a, b), operation in graph.items()}
+            if all(a <= b for a, b in moved):
+                edges = {f"cell.{a}-{b}": moved.get((a, b), "none") for a, b in self.cell.edges if a < b}
+                nodes = {f"cell.{a}": moved.get((a, a), "pool") for a in (1, 2, 3)}
+                assert self.space.key(edges | nodes) == self.space.key(config)
+
+    @given(seeds)
+    def test_a_cell_that_is_the_same_has_the_same_encodings(self, seed):
+        config = self.space.sample(np.random.default_rng(seed))
+        alike = dict(self.cell.alike("cell", config))
+        assert self.space.validate(alike) == alike
+        assert self.cell.paths("cell", alike) == self.cell.paths("cell", config)
+        assert self.cell.subtrees("cell", alike) == self.cell.subtrees("cell", config)
+
+    def test_a_node_that_nothing_comes_through_does_not_count(self):
+        edges = dict.fromkeys([f"cell.{a}-{b}" for a, b in self.cell.edges if a < b], "none")
+        config = edges | {"cell.0-2": "skip", "cell.2-4": "skip", "cell.0-1": "skip"}
+        config |= {"cell.1": "pool", "cell.2": "conv3", "cell.3": "conv1"}
+        assert self.cell.graph("cell", config) == {(0, 2): "skip", (2, 2): "conv3", (2, 4): "skip"}
+        assert self.space.key(config) == self.space.key({**config, "cell.1": "conv1"})
+        assert self.space.key(config) != self.space.key({**config, "cell.2": "conv1"})
+        assert self.cell.paths("cell", config) == {("skip", "conv3", "skip")}
+        assert self.cell.adjacency("cell", config).shape == (13, 5)
+        assert self.cell.adjacency("cell", config).sum() == 3
+
+    def test_no_method_asks_for_the_same_cell_twice(self):
+        space = Space({"cell": Cell(4, on_nodes=["conv", "pool"])})
+        for method in (tw.Evolution(population=10), tw.Bayes(share=0), tw.Unique(tw.Random())):
+            study = new_study(space, trials=30)
+            Player(method, lambda config, step: float(sum(value == "conv" for value in config.values()))).play(study)
+            asked = [space.key(job.config) for job in study.jobs.values()]
+            assert len(set(asked)) == len(asked) == 30
 
 
 class TestGrammar:

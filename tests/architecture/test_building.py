@@ -31,6 +31,7 @@ PROGRAMS = {**OPERATIONS, "seq": nn.Sequential, "residual": Residual}
 SPACE = tw.Space(
     {
         "cell": tw.Cell(4, ["none", *OPERATIONS]),
+        "nodes": tw.Cell(4, on_nodes=["linear", "relu"]),
         "net": tw.Grammar({"block": ["linear", "relu", "seq(block, block)", "residual(block)"]}, "block", 4),
     }
 )
@@ -50,10 +51,11 @@ def test_samples_and_children_build_and_run_forward_and_backward(seed):
     rng = np.random.default_rng(seed)
     first, second = SPACE.sample(rng), SPACE.sample(rng)
     for config in (first, SPACE.mutate(first, rng), SPACE.cross(first, second, rng)):
-        graph = SPACE.entries["cell"].graph("cell", config)
-        forward_and_backward(CellNetwork(graph, 4, OPERATIONS))
+        for name in ("cell", "nodes"):
+            graph = SPACE.entries[name].graph(name, config)
+            forward_and_backward(CellNetwork(graph, 4, OPERATIONS))
+            assert draw_cell(graph, 4).startswith("<svg")
         forward_and_backward(build(tw.unflatten(config)["net"], PROGRAMS))
-        assert draw_cell(graph, 4).startswith("<svg")
         assert draw_program(tw.unflatten(config)["net"]).startswith("<svg")
 
 
@@ -62,6 +64,13 @@ def test_a_node_is_the_sum_of_what_enters_it():
         {(0, 1): "double", (1, 2): "double", (0, 2): "skip"}, 3, {"double": Double, "skip": nn.Identity}
     )
     assert network(torch.tensor([1.0])).item() == 5.0
+
+
+def test_the_operation_of_a_node_takes_the_sum():
+    graph = {(0, 1): "skip", (0, 2): "skip", (1, 2): "double", (2, 2): "double", (2, 3): "skip"}
+    network = CellNetwork(graph, 4, {"double": Double, "skip": nn.Identity})
+    assert "0-1 skip, 0-2 skip, 1-2 double, 2 double, 2-3 skip" in repr(network)
+    assert network(torch.tensor([1.0])).item() == 2 * (1 + 2)
 
 
 class Double(nn.Module):
@@ -73,12 +82,13 @@ def test_a_cell_without_a_way_through_answers_zeros():
     assert CellNetwork({}, 3, {})(torch.ones(2)).tolist() == [0.0, 0.0]
 
 
-def test_isomorphic_cells_have_as_many_parameters():
-    cell = SPACE.entries["cell"]
+@pytest.mark.parametrize("name", ["cell", "nodes"])
+def test_isomorphic_cells_have_as_many_parameters(name):
+    cell = SPACE.entries[name]
     rng = np.random.default_rng(0)
     for _ in range(20):
         config = SPACE.sample(rng)
-        graphs = [cell.graph("cell", config), cell.graph("cell", cell.alike("cell", config))]
+        graphs = [cell.graph(name, config), cell.graph(name, cell.alike(name, config))]
         sizes = [sum(p.numel() for p in CellNetwork(graph, 4, OPERATIONS).parameters()) for graph in graphs]
         assert sizes[0] == sizes[1]
 

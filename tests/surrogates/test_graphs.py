@@ -11,25 +11,36 @@ from tunewell.surrogates.graphs import WIDTH, subtree_features
 
 CELL = Cell(5, ["none", "skip", "conv"])
 SPACE = Space({"cell": CELL})
+ON_NODES = Cell(5, on_nodes=["conv", "pool"])
 
 
-def numbers(config):
-    return [CELL.operations.index(value) if value != "none" else -1 for value in config.values()]
+def numbers(config, cell=CELL):
+    values = zip(cell.edges, config.values(), strict=True)
+    return [cell.options(edge).index(value) if value != "none" else -1 for edge, value in values]
 
 
-def features(*configs):
-    return subtree_features(np.array([numbers(config) for config in configs]), CELL.edges)
+def features(*configs, cell=CELL):
+    return subtree_features(np.array([numbers(config, cell) for config in configs]), cell.edges)
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_isomorphic_graphs_are_at_distance_zero_and_others_where_their_subtrees_differ(seed):
-    rng = np.random.default_rng(seed)
-    first, second = SPACE.sample(rng), SPACE.sample(rng)
-    alike = {name: CELL.alike("cell", first)[name] for name in first}
-    found = features(first, alike, second)
+@pytest.mark.parametrize("cell", [CELL, ON_NODES], ids=["on edges", "on nodes"])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_isomorphic_graphs_are_at_distance_zero_and_others_where_their_subtrees_differ(cell, seed):
+    rng, space = np.random.default_rng(seed), Space({"cell": cell})
+    first, second = space.sample(rng), space.sample(rng)
+    alike = {name: cell.alike("cell", first)[name] for name in first}
+    found = features(first, alike, second, cell=cell)
     assert found[0] == pytest.approx(found[1])
-    if CELL.subtrees("cell", first) != CELL.subtrees("cell", second):
+    if cell.subtrees("cell", first) != cell.subtrees("cell", second):
         assert np.abs(found[0] - found[2]).max() > 1e-9
+
+
+def test_one_other_operation_on_a_node_is_another_graph():
+    config = dict.fromkeys(Space({"cell": ON_NODES}).default(), "skip") | dict.fromkeys(
+        ["cell.1", "cell.2", "cell.3"], "conv"
+    )
+    found = features(config, config | {"cell.2": "pool"}, cell=ON_NODES)
+    assert 0 < ((found[0] - found[1]) ** 2).sum() < 1
 
 
 def test_length_is_that_of_an_option_and_nothing_for_no_graph():

@@ -19,27 +19,35 @@ Make = Callable[..., nn.Module]
 
 
 class CellNetwork(nn.Module):  # type: ignore[misc]
-    """The module of a cell: each node is the sum of the operations on the edges that enter it.
+    """The module of a cell: each node is the sum of the operations on the edges that enter it, given to the operation
+    of the node where it has one.
 
-    `graph`: the edges (source, target) and their operations, as `Cell.graph` gives them: node 0 is the input, the
-    largest of `nodes` the output. `operations`: a function for each name that makes a module, which keeps the shape.
-    A cell without a way from the input to the output answers zeros. Raises SpaceError for an operation without a
-    function.
+    `graph`: the edges (source, target), the nodes (node, node), and their operations, as `Cell.graph` gives them: node
+    0 is the input, the largest of `nodes` the output. `operations`: a function for each name that makes a module, which
+    keeps the shape. A cell without a way from the input to the output answers zeros. Raises SpaceError for an operation
+    without a function.
     """
 
     def __init__(self, graph: Mapping[tuple[int, int], str], nodes: int, operations: Mapping[str, Make]) -> None:
         super().__init__()
         self.last = nodes - 1
-        self.edges = sorted(graph, key=lambda edge: edge[::-1])
-        self.made = nn.ModuleList(made(operations, graph[edge]) for edge in self.edges)
+        self.edges = sorted(graph, key=lambda edge: edge[::-1])  # what enters a node before the node itself
+        self.names = [graph[edge] for edge in self.edges]
+        self.made = nn.ModuleList(made(operations, name) for name in self.names)
 
     def forward(self, x: Tensor) -> Tensor:
         """The output node for an input (batch, ...)."""
         values = {0: x}
         for (source, target), operation in zip(self.edges, self.made, strict=True):
             found = operation(values[source])
-            values[target] = values[target] + found if target in values else found
+            before = values.get(target) if source < target else None
+            values[target] = found if before is None else before + found
         return values.get(self.last, torch.zeros_like(x) * x)
+
+    def extra_repr(self) -> str:
+        """Where each operation stands, in the order of the modules."""
+        places = (f"{source}-{target}" if source < target else f"{target}" for source, target in self.edges)
+        return ", ".join(f"{place} {name}" for place, name in zip(places, self.names, strict=True))
 
 
 def build(program: str | Program, operations: Mapping[str, Make]) -> nn.Module:

@@ -13,15 +13,17 @@ _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#3ca951", "#a463f2", "#97bbf5", "#
 
 def draw_cell(graph: Mapping[tuple[int, int], str], nodes: int) -> str:
     """A cell as SVG: nodes in a row, an arc for each edge with the name of its operation; none where nothing comes
-    through. `graph` as `Cell.graph` gives it.
+    through. The operation of a node stands below it. `graph` as `Cell.graph` gives it.
     """
     names = sorted(set(graph.values()))
     reach = max((target - source for source, target in graph), default=1)
     middle = 40 + _HEIGHT * (reach - 1)
-    arcs = [_arc(edge, graph[edge], middle, _COLOURS[names.index(graph[edge]) % len(_COLOURS)]) for edge in graph]
+    colours = {edge: _COLOURS[names.index(operation) % len(_COLOURS)] for edge, operation in graph.items()}
+    arcs = [_arc(edge, graph[edge], middle, colours[edge]) for edge in graph if edge[0] < edge[1]]
+    below = [_text(50 + _STEP * edge[0], middle + 32, graph[edge]) for edge in graph if edge[0] == edge[1]]
     labels = ["in", *map(str, range(1, nodes - 1)), "out"]
     circles = [_circle(50 + _STEP * number, middle, label) for number, label in enumerate(labels)]
-    return _svg(100 + _STEP * (nodes - 1), middle + 40, [*arcs, *circles])
+    return _svg(100 + _STEP * (nodes - 1), middle + (60 if below else 40), [*arcs, *circles, *below])
 
 
 def draw_program(program: str | Program) -> str:

@@ -62,7 +62,7 @@ SPACES: Mapping[str, Space] = {
         {
             "lr": Float(1e-4, 1, log=True),
             "blocks": Blocks({"units": Int(4, 64, log=True), "kind": Choice(["relu", "tanh"])}, 1, 3, tied=["kind"]),
-            "cell": Cell(3, ["none", "skip", "conv"]),
+            "cell": Cell(3, ["none", "skip", "conv"], on_nodes=["relu", "gelu"]),
             "net": Grammar({"block": ["conv", "pool", "seq(block, block)"]}, "block", 3),
         }
     ),

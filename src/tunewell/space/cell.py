@@ -1,7 +1,10 @@
-"""A cell: a small directed graph with an operation on each edge.
+"""A cell: a small directed graph with an operation on each edge, on each node, or on both.
 
 X. Dong, Y. Yang: NAS-Bench-201: extending the scope of reproducible neural architecture search. ICLR 2020.
 arXiv:2001.00326. The cell of section 2.1 is `Cell(4, ["none", "skip", "conv1", "conv3", "pool"])`.
+C. Ying, A. Klein, E. Christiansen, E. Real, K. Murphy, F. Hutter: NAS-Bench-101: towards reproducible neural
+architecture search. ICML 2019. arXiv:1902.09635. The cell of section 2.1, before its limit of nine edges, is
+`Cell(7, on_nodes=["conv1", "conv3", "pool"])`.
 C. White, W. Neiswanger, Y. Savani: BANANAS: Bayesian optimization with neural architectures for neural architecture
 search. AAAI 2021. arXiv:1910.11858. The path encoding of section 4.
 B. Ru, X. Wan, X. Dong, M. Osborne: Interpretable neural architecture search via Bayesian optimisation with
@@ -32,16 +35,18 @@ _MOST = 8
 class Cell(Entry):
     """A directed graph of `nodes` in an order, and one of `operations` on the edge from each node to each later one.
 
-    Node 0 is the input, the last node the output; the operation `none`, if it is among them, is no edge at all. Below
-    the name `cell`, the config holds the operation of each edge as `cell.0-1`, `cell.0-2` and so on; each is equally
+    Node 0 is the input, the last node the output; the operation `none`, if it is among them, is no edge at all. Each
+    node between the ends has one of the operations `on_nodes`, where there are such. Below the name `cell`, the config
+    holds the operation of each edge as `cell.0-1`, `cell.0-2` and so on, that of a node as `cell.1`; each is equally
     likely. Two cells are the same to every method where one is the other after nodes between the ends change places,
-    or where they differ only in edges that nothing comes through: see `alike`. Raises SpaceError for fewer than 2 nodes
-    or more than 8, and for operations that are no different strings.
+    or where they differ only in what nothing comes through: see `alike`. Raises SpaceError for fewer than 2 nodes or
+    more than 8, and for operations that are no different strings.
     """
 
     nodes: int
-    operations: Sequence[str]
+    operations: Sequence[str] = ("none", "skip")
     none: str | None = "none"
+    on_nodes: Sequence[str] = ()
 
     kind: ClassVar[str] = "cell"
 
@@ -49,10 +54,12 @@ class Cell(Entry):
         object.__setattr__(self, "nodes", whole(self.nodes, "nodes"))
         if not 2 <= self.nodes <= _MOST:
             raise SpaceError(f"Cell: {self.nodes} nodes", hint=f"From 2 to {_MOST}.")
-        names: Any = self.operations
-        if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
-            raise SpaceError(f"Cell: the operations are a list of names, not {self.operations!r}")
+        for names in (self.operations, self.on_nodes):
+            _check_names(names)
         object.__setattr__(self, "operations", self._choice.listed)
+        object.__setattr__(self, "on_nodes", Choice(list(self.on_nodes)).listed if self.on_nodes else ())
+        if self.none in self.on_nodes:
+            raise SpaceError(f"Cell: {self.none!r} on a node", hint="A node goes where its edges do: name it on these.")
         if self.none is not None and self.none != "none" and self.none not in self.operations:
             raise SpaceError(f"Cell: none={self.none!r} is no operation", hint=nearest_hint(self.none, self.operations))
 
@@ -63,12 +70,24 @@ class Cell(Entry):
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
-        """All edges (source, target), by target."""
-        return tuple((source, target) for target in range(1, self.nodes) for source in range(target))
+        """All edges (source, target), by target; behind those that enter a node with operations the node itself, as
+        (node, node).
+        """
+        every = ((source, target) for target in range(1, self.nodes) for source in range(target + 1))
+        return tuple((source, target) for source, target in every if source < target or self._is_free(target))
+
+    def _is_free(self, node: int) -> bool:
+        """Whether the node has an operation of its own."""
+        return bool(self.on_nodes) and 0 < node < self.nodes - 1
 
     def parts(self, name: str) -> Mapping[str, Entry]:
-        """A choice of the operation for each edge."""
-        return {f"{name}.{source}-{target}": self._choice for source, target in self.edges}
+        """A choice of the operation for each edge and each node that has one."""
+        at_node = Choice(list(self.on_nodes)) if self.on_nodes else self._choice
+        return {_name(name, edge): self._choice if edge[0] < edge[1] else at_node for edge in self.edges}
+
+    def options(self, edge: Edge) -> Sequence[str]:
+        """The operations that may stand on an edge, or at a node as (node, node)."""
+        return self.operations if edge[0] < edge[1] else self.on_nodes
 
     def graphs(self, name: str) -> list[tuple[str, Graph]]:
         return [(name, self)]
@@ -78,13 +97,17 @@ class Cell(Entry):
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"type": "cell", "nodes": self.nodes, "operations": list(self.operations)}
-        return data if self.none == "none" else {**data, "none": self.none}
+        if self.none != "none":
+            data["none"] = self.none
+        return {**data, "on_nodes": list(self.on_nodes)} if self.on_nodes else data
 
     # --- what a cell computes ----------------------------------------------------------------------------------------
 
     def graph(self, name: str, config: Mapping[str, Any]) -> dict[Edge, str]:
-        """The edges of the cell `name` of a config that something comes through from the input to the output."""
-        given = {edge: str(config[f"{name}.{edge[0]}-{edge[1]}"]) for edge in self.edges}
+        """The edges of the cell `name` of a config that something comes through from the input to the output, and, as
+        (node, node), the operations of the nodes between them.
+        """
+        given = {edge: str(config[_name(name, edge)]) for edge in self.edges}
         found = {edge: operation for edge, operation in given.items() if operation != self.none}
         from_input = _reached(0, found)
         to_output = _reached(self.nodes - 1, [(target, source) for source, target in found])
@@ -97,8 +120,11 @@ class Cell(Entry):
         inner = sorted({node for edge in graph for node in edge} - {0, last})
         numbered = (_renamed(graph, {0: 0, last: last, **places}) for places in self._orders(inner))
         first = min((edges for edges in numbered if edges is not None), key=lambda edges: sorted(edges.items()))
-        unused = self.none or "none"
-        return {f"{name}.{a}-{b}": first.get((a, b), unused) for a, b in self.edges}
+        return {_name(name, edge): first.get(edge, self._unused(edge)) for edge in self.edges}
+
+    def _unused(self, edge: Edge) -> str:
+        """What stands where nothing comes through."""
+        return self.on_nodes[0] if edge[0] == edge[1] else self.none or "none"
 
     def _orders(self, inner: Sequence[int]) -> Iterator[dict[int, int]]:
         """All ways to number the nodes between the ends from 1 on."""
@@ -108,24 +134,27 @@ class Cell(Entry):
     # --- encodings ---------------------------------------------------------------------------------------------------
 
     def adjacency(self, name: str, config: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """The operation on each edge as one of k columns `(edges, k)`, all 0 where nothing comes through."""
-        graph = self.graph(name, config)
-        return np.array([[float(graph.get(edge) == operation) for operation in self.operations] for edge in self.edges])
+        """The operation on each of `edges` as one of k columns `(edges, k)`, all 0 where nothing comes through: those
+        of `operations`, then those that stand on nodes alone.
+        """
+        graph, columns = self.graph(name, config), dict.fromkeys((*self.operations, *self.on_nodes))
+        return np.array([[float(graph.get(edge) == operation) for operation in columns] for edge in self.edges])
 
     def paths(self, name: str, config: Mapping[str, Any]) -> frozenset[tuple[str, ...]]:
-        """The operations on each way from the input to the output (White et al., section 4)."""
+        """The operations on each way from the input to the output (White et al., section 4), those of its nodes too."""
         graph = self.graph(name, config)
         inner = range(1, self.nodes - 1)
         between = (chosen for count in range(self.nodes - 1) for chosen in combinations(inner, count))
         ways = [tuple(pairwise((0, *chosen, self.nodes - 1))) for chosen in between]
-        return frozenset(tuple(graph[edge] for edge in way) for way in ways if all(edge in graph for edge in way))
+        found = [way for way in ways if all(edge in graph for edge in way)]
+        return frozenset(tuple(_along(way, graph)) for way in found)
 
     def subtrees(self, name: str, config: Mapping[str, Any], depth: int = 2) -> dict[str, int]:
         """How often each label stands in the graph: of a node after 0 to `depth` rounds, in each of which it takes in
         the operations and labels of the edges that enter it (Weisfeiler-Lehman; Ru et al., section 3).
         """
         graph = self.graph(name, config)
-        labels = {node: self._end(node) for edge in graph for node in edge}
+        labels = {node: graph.get((node, node), self._end(node)) for edge in graph for node in edge}
         counts: dict[str, int] = {}
         for round_ in range(depth + 1):
             for label in labels.values():
@@ -149,6 +178,25 @@ def distance(first: Mapping[Any, int], second: Mapping[Any, int]) -> float:
     return float(max(1.0 - product / lengths**0.5, 0.0) ** 0.5)
 
 
+def _check_names(names: Any) -> None:
+    if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
+        raise SpaceError(f"Cell: the operations are a list of names, not {names!r}")
+
+
+def _name(cell: str, edge: Edge) -> str:
+    """What an edge is called in a config, or a node, given as (node, node)."""
+    source, target = edge
+    return f"{cell}.{source}-{target}" if source < target else f"{cell}.{target}"
+
+
+def _along(way: Sequence[Edge], graph: Mapping[Edge, str]) -> Iterator[str]:
+    """The operations on a way, those of the nodes between its ends included."""
+    for source, target in way:
+        yield graph[source, target]
+        if (target, target) in graph:
+            yield graph[target, target]
+
+
 def _reached(start: int, edges: Mapping[Edge, str] | Sequence[Edge]) -> set[int]:
     """The nodes that can be reached along the edges."""
     found, new = {start}, {start}
@@ -161,9 +209,9 @@ def _reached(start: int, edges: Mapping[Edge, str] | Sequence[Edge]) -> set[int]
 def _renamed(graph: Mapping[Edge, str], places: Mapping[int, int]) -> dict[Edge, str] | None:
     """The graph with other numbers of its nodes; None where an edge would go backwards."""
     found = {(places[source], places[target]): operation for (source, target), operation in graph.items()}
-    return found if all(source < target for source, target in found) else None
+    return found if all(source <= target for source, target in found) else None
 
 
 def _gathered(node: int, labels: Mapping[int, str], graph: Mapping[Edge, str]) -> str:
-    entering = sorted(f"{operation}>{labels[source]}" for (source, to), operation in graph.items() if to == node)
+    entering = sorted(f"{graph[edge]}>{labels[edge[0]]}" for edge in graph if edge[0] != edge[1] == node)
     return f"{labels[node]}({','.join(entering)})"

@@ -21,6 +21,8 @@ Numbers: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
 WIDTH = 64
 """How many columns the labels are hashed to."""
 _ROUNDS = 2
+_FIRST = np.uint64(4)
+"""The label of the first operation of a node; below are those of the ends and of nodes without one."""
 
 
 def subtree_features(operations: Numbers, edges: Sequence[tuple[int, int]]) -> Array:
@@ -28,8 +30,8 @@ def subtree_features(operations: Numbers, edges: Sequence[tuple[int, int]]) -> A
     without a common label are at squared distance 1, isomorphic ones at 0.
 
     `operations` (n, e): the number of the operation on each edge, negative where there is no edge; `edges`: (source,
-    target), the source before the target; the first node is the input, the last the output. Only what lies on a way
-    from the input to the output counts.
+    target), the source before the target, or the same node twice for an operation of its own; the first node is the
+    input, the last the output. Only what lies on a way from the input to the output counts.
     """
     nodes = max(target for _, target in edges) + 1
     used = _used(operations >= 0, edges, nodes)
@@ -38,6 +40,8 @@ def subtree_features(operations: Numbers, edges: Sequence[tuple[int, int]]) -> A
     for place, (source, target) in enumerate(edges):
         alive[:, source] |= used[:, place]
         alive[:, target] |= used[:, place]
+        if source == target:
+            labels[:, source] = _FIRST + operations[:, place].astype(np.uint64)
     found = np.zeros((len(operations), WIDTH))
     for number in range(_ROUNDS + 1):
         _count(found, labels + np.uint64(number), alive)
@@ -68,6 +72,8 @@ def _round(labels: Labels, operations: Numbers, used: Flags, edges: Sequence[tup
     """Each label together with the set of operations and labels that enter the node; a sum knows no order."""
     entering = np.zeros_like(labels)
     for place, (source, target) in enumerate(edges):
+        if source == target:
+            continue
         seen = _mixed(labels[:, source] * np.uint64(31) + (operations[:, place] + 1).astype(np.uint64))
         entering[:, target] += np.where(used[:, place], seen, np.uint64(0))
     return _mixed(labels * np.uint64(1_000_003) + entering)
