@@ -14,9 +14,9 @@ import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -63,6 +63,12 @@ class Language(Tradeoff):
         layers = Blocks(layer, min(told["n_layer"]), max(told["n_layer"]))
         return Space({"embed_dim": Ordinal(told["embed_dim"]), "layers": layers, "bias": Choice(told["bias"])})
 
+    def knowing(self) -> Self:
+        """The same, whose number of parameters follows from a config: nobody has to train to know it."""
+        known = replace(self)
+        known.__dict__["space"] = Space(self.space.entries, known={"goal1": partial(parameters, self.name[-1])})
+        return known
+
     def normalised(self, losses: Sequence[Sequence[float]]) -> float:
         """The hypervolume of some losses as a share of that of the front."""
         return self._volume(np.array(losses)) / self._volume(self.front)
@@ -77,6 +83,21 @@ def named(config: Config) -> Config:
     blocks = unflatten(config)["layers"]
     layers = {f"{name}_{place}": value for place, block in enumerate(blocks) for name, value in block.items()}
     return {"embed_dim": config["embed_dim"], "n_layer": len(blocks), "bias": config["bias"], **layers}
+
+
+def parameters(size: str, config: Config) -> float:
+    """The millions of parameters of a config of `Language.space`, without the rest of what the benchmark says."""
+    problem = load(data_folder(), f"hwgpt/{size}")
+    width, layers, *choices = problem._choices
+    found = [_unit(config["embed_dim"], width), _unit(config["layers"], layers)]
+    for name, some in zip(("mlp_ratio", "n_head"), choices, strict=True):
+        told = (config.get(f"layers.{layer}.{name}") for layer in range(max(layers)))
+        found += [-1.0 if value is None else _unit(value, some) for value in told]
+    return float(problem._net("params", np.array([*found, config["bias"] == "True"], np.float32)))
+
+
+def _unit(value: float, choices: Sequence[float]) -> float:
+    return (value - choices[0]) / (choices[-1] - choices[0])
 
 
 @cache

@@ -644,16 +644,70 @@ def test_a_function_is_stored_by_name_and_has_to_be_given_again() -> None:
     assert data["constraints"] == {"odd": None, "small": "x < 8"}
     with pytest.raises(SpaceError, match="'odd' is a function"):
         Space.from_json(data)
-    assert Space.from_json(data, constraints={"odd": odd}) == space
-    assert Space.from_json(data, constraints={"odd": len}) != space
-    with pytest.raises(SpaceError, match="no constraint 'od'"):
-        Space.from_json(data, constraints={"od": odd})
+    assert Space.from_json(data, {"odd": odd}) == space
+    assert Space.from_json(data, {"odd": len}) != space
+    with pytest.raises(SpaceError, match="no constraint or known number 'od'"):
+        Space.from_json(data, {"od": odd})
 
 
 def test_a_function_that_asks_for_what_never_existed_is_a_bug_that_shows() -> None:
     space = Space({"x": Int(0, 9)}, {"typo": lambda config: config["y"] > 1})
     with pytest.raises(KeyError):
         space.sample(rng())
+
+
+# ---- known numbers
+
+
+def test_a_known_number_is_an_expression_or_a_function_and_constraints_may_use_it() -> None:
+    entries = {"layers": Int(1, 8), "units": Int(1, 64)}
+    space = Space(
+        entries, {"small": "size <= 60"}, {"size": "layers * units", "half": lambda config: config["units"] / 2}
+    )
+    assert space.number("size", {"layers": 3, "units": 5}) == 15.0
+    assert space.number("half", {"layers": 3, "units": 5}) == 2.5
+    sizes = [space.number("size", space.sample(rng(seed))) for seed in range(100)]
+    assert max(sizes) <= 60
+    assert space.satisfies({"layers": 3, "units": 21}) == "small"
+
+
+def test_a_number_that_needs_what_is_inactive_is_unknown_and_what_it_would_bound_is_allowed() -> None:
+    entries = {"net": Choice({"none": {}, "deep": {"depth": Int(1, 9)}})}
+    functions = {"cubed": lambda config: config["depth"] ** 3}
+    space = Space(entries, {"low": "squared < 10 and cubed < 30"}, {"squared": "depth * depth", **functions})
+    assert space.satisfies({"net": "none"}) is None
+    assert space.satisfies({"net": "deep", "depth": 4}) == "low"
+    for name in ("squared", "cubed"):
+        with pytest.raises(SpaceError, match=f"'{name}' needs an entry that is not active"):
+            space.number(name, {"net": "none"})
+
+
+def test_known_numbers_come_back_from_json_and_from_pickle_and_stay_in_a_narrower_space() -> None:
+    entries = {"layers": Int(1, 8), "units": Int(1, 64), "net": Choice({"a": {"x": Int(0, 3)}, "b": {}})}
+    space = Space(entries, {"small": "size <= 60"}, {"size": "layers * units", "more": len})
+    data = json.loads(json.dumps(space.to_json()))
+    assert data["known"] == {"size": "layers * units", "more": None}
+    with pytest.raises(SpaceError, match="known number 'more' is a function"):
+        Space.from_json(data)
+    assert Space.from_json(data, space.functions) == space == pickle.loads(pickle.dumps(space))
+    assert Space(entries, {"small": "size <= 60"}, {"size": "layers + units", "more": len}) != space
+    narrow = space.narrow({"layers": (7, 8), "net": ["b"]})
+    assert all(narrow.number("size", narrow.sample(rng(seed))) <= 60 for seed in range(20))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"), [("1 / x", "cannot be computed"), ("s", "is 'a'"), ("1e308 * 10", "is inf")]
+)
+def test_a_number_that_is_none_is_an_error(rule: str, message: str) -> None:
+    space = Space({"x": Constant(0), "s": Constant("a")}, known={"size": rule})
+    with pytest.raises(SpaceError, match=f"known number 'size' {message}"):
+        space.number("size", space.sample(rng()))
+
+
+@pytest.mark.parametrize("name", ["x", "rule"])
+def test_a_known_number_has_a_name_of_its_own(name: str) -> None:
+    with pytest.raises(SpaceError, match=f"'{name}' has the name of"):
+        Space({"x": Int(0, 9)}, {"rule": "x > 1"}, {name: "2 * x"})
 
 
 # ---- validation

@@ -154,12 +154,19 @@ class Bayes:
             promise, centres = modelling.promise(
                 cube, history, study.goals, pending, rng, density, spending and Spending(*spending)
             )
-            search = Search() if len(study.objectives) == 1 else Search(local=2048, tops=24)  # a front has many places
+            search = Search(local=2048, tops=24) if _is_wide(study) else Search()
             for point in search.best_first(cube, promise.at, promise.slope, centres, rng):
                 config = study.space.decode(point)
                 if study.space.satisfies(config) is None and study.root.space.key(config) not in asked:
                     return config
         return None
+
+
+def _is_wide(study: Study) -> bool:
+    """Whether to look in many places, for a front has many. Known goals are computed config by config, which takes
+    time, and the front is clearer with them.
+    """
+    return len(study.objectives) > 1 and not any(goal.metric in study.space.known for goal in study.objectives)
 
 
 def _other(study: Study) -> Method:
