@@ -32,6 +32,7 @@ from tunewell.space import (
     Space,
     Weights,
 )
+from tunewell.space.constraint import Constraint
 
 few = settings(max_examples=50)
 
@@ -654,6 +655,39 @@ def test_a_function_that_asks_for_what_never_existed_is_a_bug_that_shows() -> No
     space = Space({"x": Int(0, 9)}, {"typo": lambda config: config["y"] > 1})
     with pytest.raises(KeyError):
         space.sample(rng())
+
+
+def test_what_one_config_in_ten_thousand_satisfies_is_sampled_as_evenly_as_the_prior_says() -> None:
+    space = Space({f"n{i}": Int(0, 9) for i in range(6)}, {"few": "n0 + n1 + n2 + n3 + n4 + n5 <= 3"})
+    sums = [sum(space.sample(rng(seed)).values()) for seed in range(150)]
+    found, expected = np.bincount(sums, minlength=4), 150 * np.array([1, 6, 21, 56]) / 84  # configs of each sum
+    assert len(found) == 4
+    assert ((found - expected) ** 2 / expected).sum() < 16.3  # 999 in 1,000 of chi-square with 3 degrees of freedom
+
+
+def test_a_walk_follows_priors_and_conditions() -> None:
+    thin = {"x": Float(0, 1), "y": Float(0, 1), "z": Float(0, 1, prior=Normal(0.2, 0.1))}
+    space = Space({"net": Choice({"a": thin, "b": {"w": Float(0, 1)}})}, {"a": "net == 'a'", "near": "x + y <= 0.01"})
+    configs = [space.sample(rng(seed)) for seed in range(60)]
+    assert all(config["net"] == "a" and config["x"] + config["y"] <= 0.01 for config in configs)
+    assert abs(np.mean([config["z"] for config in configs]) - 0.2) < 0.06
+    assert len({config["x"] for config in configs}) == 60
+
+
+@pytest.mark.parametrize(
+    ("rule", "config", "far"),
+    [
+        ("x < 6 and y < 9", {"x": 9, "y": 11}, 3 / 15 + 2 / 20),
+        ("x < 6 or y < 9", {"x": 9, "y": 11}, 2 / 20),
+        ("1 <= x < 6", {"x": 9, "y": 0}, 3 / 15),
+        ("x < 6", {"x": 6, "y": 0}, 1e-9),
+        ("not x > 6", {"x": 9, "y": 0}, 1.0),
+        ("x in [1, 2]", {"x": 9, "y": 0}, 1.0),
+        ("x < 6", {"x": 5, "y": 0}, 0.0),
+    ],
+)
+def test_a_violated_constraint_says_by_how_much(rule: str, config: dict[str, Any], far: float) -> None:
+    assert Constraint("rule", rule, frozenset(config)).excess(config) == pytest.approx(far)
 
 
 # ---- known numbers

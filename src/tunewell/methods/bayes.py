@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _PROVEN, _PROVEN_OF_CHOICES = 64, 32
 """From so many results on, the share of other proposals grows; and where all entries are choices."""
 
+_LOOKED_AT = 200
+"""So many points say whether constraints leave less than about one in a hundred."""
+
 _CHOICES = {
     "output": ("none", "half-rank", "normal", "yeo-johnson"),
     "incumbent": ("observed", "mean"),
@@ -116,7 +119,7 @@ class Bayes:
             if job is not None:
                 return job
         config = self._promising(study, history, rng)
-        return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
+        return _even(study.space).propose(study, rng) if config is None else Job(config, study.steps.maximum)
 
     def _share(self, study: Study, history: History) -> float:
         """The share of other proposals. The longer a study of one objective, the more of its results lie near one
@@ -176,8 +179,16 @@ def _other(study: Study) -> Method:
     nothing, so that its results gather in the basin of the first good one, and what they say of the others gets worse.
     """
     if len(study.objectives) > 1:
-        return Sobol()
+        return _even(study.space)
     return LocalSearch(alone=True) if _is_of_choices(study.space) else TPE()
+
+
+@lru_cache(maxsize=32)
+def _even(space: Space) -> Method:
+    """Sobol's points; random configs where constraints leave so little that a sequence would hardly ever meet it."""
+    rng = np.random.default_rng(0)
+    drawn = (space.decode(rng.random(len(space.paths))) for _ in range(_LOOKED_AT))
+    return Sobol() if any(space.satisfies(config) is None for config in drawn) else Random()
 
 
 def _is_of_choices(space: Space) -> bool:

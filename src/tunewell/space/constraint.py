@@ -27,6 +27,9 @@ _Term = Callable[[Mapping[str, Any]], Any]
 _LONGEST = 1000
 _BITS = 4096
 
+_LEAST = 1e-9
+"""Of what is violated: "x < 1" is by 1, at no distance."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Known:
@@ -37,13 +40,15 @@ class _Known:
     names: frozenset[str]
     needs: frozenset[str] = field(init=False)
     term: Callable[..., Any] = field(init=False)
+    distance: Callable[..., float] | None = field(init=False, default=None)
 
     kind: ClassVar[str]
 
     def __post_init__(self) -> None:
         if isinstance(self.rule, str):
             parser = _Parser(str(self), self.names)
-            object.__setattr__(self, "term", parser.parse(self.rule))
+            object.__setattr__(self, "term", parser.parse(self.rule, parser.term))
+            object.__setattr__(self, "distance", parser.parse(self.rule, parser.distance))
             object.__setattr__(self, "needs", frozenset(parser.needs))
         elif callable(self.rule):
             object.__setattr__(self, "term", self.rule)
@@ -80,6 +85,14 @@ class Constraint(_Known):
             return bool(self._answer(config))
         except Inactive:
             return True
+
+    def excess(self, config: Mapping[str, Any]) -> float:
+        """By how much the config violates it, from 0, where it holds, to 1 for each part of it: of a comparison of
+        numbers, their distance as a share of their sizes; of a function nobody can say more than that it is violated.
+        """
+        if self.holds(config):
+            return 0.0
+        return max(self.distance(config), _LEAST) if self.distance is not None else 1.0
 
 
 class Number(_Known):
@@ -121,11 +134,11 @@ class _Parser:
         self.names = names
         self.needs: set[str] = set()
 
-    def parse(self, text: str) -> _Term:
+    def parse(self, text: str, read: Callable[[ast.expr], _Term]) -> _Term:
         if len(text) > _LONGEST:
             raise SpaceError(f"{self.whose} is longer than {_LONGEST} characters")
         try:
-            return self.term(ast.parse(text.strip(), mode="eval").body)
+            return read(ast.parse(text.strip(), mode="eval").body)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             if isinstance(error, SpaceError):
                 raise
@@ -155,6 +168,19 @@ class _Parser:
             hint=f"It may contain names, numbers, strings, lists, arithmetic, comparisons, {', '.join(_FUNCTIONS)}.",
         )
 
+    def distance(self, node: ast.expr) -> _Term:
+        """By how much an expression is far from true, 0 where it is true."""
+        match node:
+            case ast.BoolOp(op=op, values=values):
+                parts = [self.distance(value) for value in values]
+                together = sum if isinstance(op, ast.And) else min
+                return lambda config: together([part(config) for part in parts])
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                terms, tests = [self.term(side) for side in (left, *others)], [_COMPARISONS[type(op)] for op in ops]
+                return lambda config: _far(tests, [term(config) for term in terms])
+        term = self.term(node)
+        return lambda config: float(not term(config))
+
     def _lookup(self, name: str) -> _Term:
         if name not in self.names:
             raise SpaceError(f"{self.whose} mentions {name!r}", hint=nearest_hint(name, sorted(self.names)))
@@ -180,6 +206,17 @@ class _Parser:
             return all(test(*pair) for test, pair in zip(tests, pairwise(values), strict=True))
 
         return compare
+
+
+def _far(tests: list[Callable[..., Any]], values: list[Any]) -> float:
+    """By how much comparisons of neighbours are false: the distances of numbers as shares of their sizes; else 1."""
+    total = 0.0
+    for test, (left, right) in zip(tests, pairwise(values), strict=True):
+        if not test(left, right):
+            are_numbers = isinstance(left, int | float) and isinstance(right, int | float)
+            size = abs(left) + abs(right) if are_numbers else 0.0
+            total += max(abs(left - right) / size, _LEAST) if size and math.isfinite(size) else 1.0
+    return total
 
 
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:

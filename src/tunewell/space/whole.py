@@ -22,9 +22,13 @@ from tunewell.space.scale import Axis
 from tunewell.space.tree import Condition, Config, Dimension, Level, Node
 from tunewell.space.values import nearest_hint
 from tunewell.space.variation import crossed, mutated, perturbed
+from tunewell.space.walk import walked
 
 _TRIES = 10_000
-"""How many configs are drawn before the constraints are called unsatisfiable."""
+"""How many configs are made before the constraints are called unsatisfiable."""
+
+_DRAWS, _WALKS = 1_000, 4
+"""How many configs are drawn before a walk begins, and from how many of these."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,9 +125,22 @@ class Space:
     def sample(self, rng: np.random.Generator) -> Config:
         """A random config that follows the priors and satisfies the constraints.
 
-        Raises SpaceError when 10,000 tries in a row violate them.
+        Where they allow so little that 1,000 draws violate them, a walk goes on from the best of these, into what is
+        allowed and around there (`tunewell.space.walk`). Raises SpaceError where 10,000 steps find nothing.
         """
-        return self._satisfying(lambda: self._draw(rng)) if self._rules else self._draw(rng)
+        if not self._rules:
+            return self._drawn(rng.random(self._width))
+        points = []
+        for _ in range(_DRAWS):
+            points.append(rng.random(self._width))
+            config = self._drawn(points[-1])
+            if self.satisfies(config) is None:
+                return config
+        for start in sorted(points, key=self._excess)[:_WALKS]:
+            point = walked(start, self._excess, rng, _TRIES // _WALKS)
+            if point is not None:
+                return self._drawn(point)
+        raise self._unsatisfied(map(self._drawn, points))
 
     def mutate(
         self, config: Mapping[str, Any], rng: np.random.Generator, strength: float = 0.1, others: float = 1.0
@@ -213,9 +230,13 @@ class Space:
 
     def satisfies(self, config: Mapping[str, Any]) -> str | None:
         """The name of the first constraint that a config violates, None when there is none."""
-        numbers = {name: self._numbers[name].of(config) for name in self._used}
-        seen = {**config, **{name: number for name, number in numbers.items() if number is not None}}
+        seen = self._seen(config)
         return next((rule.name for rule in self._rules if not rule.holds(seen)), None)
+
+    def _seen(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A config as constraints see it: with the known numbers that they mention, where these are known."""
+        numbers = {name: self._numbers[name].of(config) for name in self._used}
+        return {**config, **{name: number for name, number in numbers.items() if number is not None}}
 
     def number(self, name: str, config: Mapping[str, Any]) -> float:
         """The known number of that name, of a config. Raises SpaceError where it cannot be computed."""
@@ -365,24 +386,33 @@ class Space:
     def _identity(self) -> tuple[str, tuple[Any, ...]]:
         return json.dumps(self.to_json()), tuple(self.functions.values())
 
-    def _draw(self, rng: np.random.Generator) -> Config:
+    def _drawn(self, point: np.ndarray[Any, np.dtype[np.float64]]) -> Config:
+        """The config that uniform numbers `(d,)` stand for, by the priors."""
         config: Config = {}
-        tree.draw(self._level, rng.random(self._width).tolist(), config)
+        tree.draw(self._level, point.tolist(), config)
         return config
+
+    def _excess(self, point: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+        """By how much the config drawn from a point `(d,)` violates the constraints; 0 where it satisfies them."""
+        seen = self._seen(self._drawn(point))
+        return sum(rule.excess(seen) for rule in self._rules)
 
     def _satisfying(self, make: Callable[[], Config]) -> Config:
         """The first config made that satisfies every constraint."""
         if not self._rules:
             return make()
-        violated: Counter[str] = Counter()
+        made = []
         for _ in range(_TRIES):
-            config = make()
-            name = self.satisfies(config)
-            if name is None:
-                return config
-            violated[name] += 1
+            made.append(make())
+            if self.satisfies(made[-1]) is None:
+                return made[-1]
+        raise self._unsatisfied(made)
+
+    def _unsatisfied(self, configs: Iterable[Config]) -> SpaceError:
+        """The error that names the constraint which most of the configs violate."""
+        violated = Counter(self.satisfies(config) for config in configs)
         name, times = violated.most_common(1)[0]
-        raise SpaceError(
+        return SpaceError(
             f"no config found in {_TRIES} tries that satisfies the constraints; {name!r} was violated {times} times",
             hint=f"Widen the space or the constraint. {self._shown(name)}",
         )
