@@ -410,7 +410,7 @@ class Space:
 
     def _unsatisfied(self, configs: Iterable[Config]) -> SpaceError:
         """The error that names the constraint which most of the configs violate."""
-        violated = Counter(self.satisfies(config) for config in configs)
+        violated = Counter(self.satisfies(config) or "" for config in configs)
         name, times = violated.most_common(1)[0]
         return SpaceError(
             f"no config found in {_TRIES} tries that satisfies the constraints; {name!r} was violated {times} times",
