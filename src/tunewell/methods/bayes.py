@@ -65,8 +65,9 @@ class Bayes:
 
     Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
     front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
-    the improvement of a random mixture of the objectives. Pending jobs then enter by their expected results, and the
-    share is Sobol's.
+    the improvement of a random mixture of the objectives. An objective that the space knows (`Space.known`) is computed
+    instead of modelled, unless it is mixed. Pending jobs then enter by their expected results, and the share is
+    Sobol's, or random where constraints leave hardly anything.
 
     Raises Unsupported where there is no objective. Reference: Snoek, Larochelle and Adams, NeurIPS 2012; Daulton,
     Balandat and Bakshy, NeurIPS 2020, for several objectives.
