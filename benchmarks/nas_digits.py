@@ -99,6 +99,7 @@ def search(quick: bool) -> Iterator[Row]:
     yield Row(float(means["a"]), float(means["h"]), f"{told}: test accuracy beside a residual network of its size")
     sizes = [float(np.mean([one.parameters for one in some])) for some in (found, random)]
     yield Row(sizes[0], sizes[1], f"{told}: parameters beside those of Random()'s", "", unit="")
-    gaps = [one.accuracy - other.accuracy for one, other in zip(found, random, strict=True)]
-    error = float(np.std(gaps) / max(len(gaps) - 1, 1) ** 0.5)
-    yield Row(error, None, f"{told}: standard error of the first difference", "")
+    for other, some in (("Random()", random), ("the residual network", hand)):
+        gaps = [one.accuracy - beside.accuracy for one, beside in zip(found, some, strict=True)]
+        error = float(np.std(gaps) / max(len(gaps) - 1, 1) ** 0.5)
+        yield Row(error, None, f"{told}: standard error of the difference from {other}", "")

@@ -207,6 +207,8 @@ def peer(environment: str, script: str, kind: str) -> Program:
     """A peer's program, which serves one run after the other."""
     home = Environment(ROOT / ".venvs" / environment)
     home.install(FOLDER / "peers" / f"{environment}.txt")
+    if (environment, kind) == ("optuna-quality", "gp"):
+        home.install_torch()
     return Program([str(home.python), str(FOLDER / "peers" / script), kind])
 
 

@@ -551,6 +551,16 @@ def test_constraints_that_are_functions_do_not_keep_one_from_looking(folder: Pat
     assert "is a function" in say("enqueue", "--config", '{"x": 0.95}', code=2).err
 
 
+def test_known_numbers_that_are_functions_do_not_keep_one_from_looking(folder: Path, say: Any) -> None:
+    space = tw.Space({"x": tw.Float(0, 1)}, {"small": "size < 9"}, {"size": lambda config: 10 * config["x"]})
+    goals = {"minimize": "loss", "maximize": "size", "trials": 3, "store": "tune.db", "progress": False}
+    with tw.tune(lambda run: {"loss": run.config["x"]}, space, **goals):
+        pass
+    shown = say("show", "--json").json["trials"]
+    assert all(trial["metric.size"] == 10 * trial["config.x"] for trial in shown)
+    assert "'size' is a function" in say("verify", code=2).err
+
+
 def test_infinite_numbers_are_words_in_json(folder: Path, say: Any) -> None:
     with tw.open_study("s", "tune.db", space={"x": tw.Float(0, 1)}, minimize="loss") as study:
         study.add({"x": 0.5}, {"loss": float("nan"), "size": float("inf")})

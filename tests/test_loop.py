@@ -371,6 +371,17 @@ def test_a_constraint_in_python_is_given_again_when_the_study_goes_on():
         tw.open_study("study", store)
 
 
+def test_a_goal_that_the_space_knows_is_written_into_each_result_and_never_reported():
+    store = tw.MemoryStore()
+    space = tw.Space(SPACE, known={"size": lambda config: 10 * config["x"]})
+    goals = ["loss", "size"]
+    study = tune(lambda run: {"loss": 1 - run.config["x"]}, space=space, minimize=goals, trials=12, store=store)
+    assert [trial.metrics["size"] for trial in study.trials] == [10 * trial.config["x"] for trial in study.trials]
+    assert tw.verify(study).holds
+    with pytest.raises(tw.SpaceError, match="known number 'size' is a function"):
+        tw.open_study("study", store)
+
+
 def test_a_command_that_names_no_entry_is_told_before_anything_runs():
     with pytest.raises(tw.ObjectiveError, match="rate"):
         tune(["python", "train.py", "{rate}"], trials=3)

@@ -32,6 +32,7 @@ from tunewell.space import (
     Space,
     Weights,
 )
+from tunewell.space.constraint import Constraint
 
 few = settings(max_examples=50)
 
@@ -644,16 +645,103 @@ def test_a_function_is_stored_by_name_and_has_to_be_given_again() -> None:
     assert data["constraints"] == {"odd": None, "small": "x < 8"}
     with pytest.raises(SpaceError, match="'odd' is a function"):
         Space.from_json(data)
-    assert Space.from_json(data, constraints={"odd": odd}) == space
-    assert Space.from_json(data, constraints={"odd": len}) != space
-    with pytest.raises(SpaceError, match="no constraint 'od'"):
-        Space.from_json(data, constraints={"od": odd})
+    assert Space.from_json(data, {"odd": odd}) == space
+    assert Space.from_json(data, {"odd": len}) != space
+    with pytest.raises(SpaceError, match="no constraint or known number 'od'"):
+        Space.from_json(data, {"od": odd})
 
 
 def test_a_function_that_asks_for_what_never_existed_is_a_bug_that_shows() -> None:
     space = Space({"x": Int(0, 9)}, {"typo": lambda config: config["y"] > 1})
     with pytest.raises(KeyError):
         space.sample(rng())
+
+
+def test_what_one_config_in_ten_thousand_satisfies_is_sampled_as_evenly_as_the_prior_says() -> None:
+    space = Space({f"n{i}": Int(0, 9) for i in range(6)}, {"few": "n0 + n1 + n2 + n3 + n4 + n5 <= 3"})
+    sums = [sum(space.sample(rng(seed)).values()) for seed in range(150)]
+    found, expected = np.bincount(sums, minlength=4), 150 * np.array([1, 6, 21, 56]) / 84  # configs of each sum
+    assert len(found) == 4
+    assert ((found - expected) ** 2 / expected).sum() < 16.3  # 999 in 1,000 of chi-square with 3 degrees of freedom
+
+
+def test_a_walk_follows_priors_and_conditions() -> None:
+    thin = {"x": Float(0, 1), "y": Float(0, 1), "z": Float(0, 1, prior=Normal(0.2, 0.1))}
+    space = Space({"net": Choice({"a": thin, "b": {"w": Float(0, 1)}})}, {"a": "net == 'a'", "near": "x + y <= 0.01"})
+    configs = [space.sample(rng(seed)) for seed in range(60)]
+    assert all(config["net"] == "a" and config["x"] + config["y"] <= 0.01 for config in configs)
+    assert abs(np.mean([config["z"] for config in configs]) - 0.2) < 0.06
+    assert len({config["x"] for config in configs}) == 60
+
+
+@pytest.mark.parametrize(
+    ("rule", "config", "far"),
+    [
+        ("x < 6 and y < 9", {"x": 9, "y": 11}, 3 / 15 + 2 / 20),
+        ("x < 6 or y < 9", {"x": 9, "y": 11}, 2 / 20),
+        ("1 <= x < 6", {"x": 9, "y": 0}, 3 / 15),
+        ("x < 6", {"x": 6, "y": 0}, 1e-9),
+        ("not x > 6", {"x": 9, "y": 0}, 1.0),
+        ("x in [1, 2]", {"x": 9, "y": 0}, 1.0),
+        ("x < 6", {"x": 5, "y": 0}, 0.0),
+    ],
+)
+def test_a_violated_constraint_says_by_how_much(rule: str, config: dict[str, Any], far: float) -> None:
+    assert Constraint("rule", rule, frozenset(config)).excess(config) == pytest.approx(far)
+
+
+# ---- known numbers
+
+
+def test_a_known_number_is_an_expression_or_a_function_and_constraints_may_use_it() -> None:
+    entries = {"layers": Int(1, 8), "units": Int(1, 64)}
+    space = Space(
+        entries, {"small": "size <= 60"}, {"size": "layers * units", "half": lambda config: config["units"] / 2}
+    )
+    assert space.number("size", {"layers": 3, "units": 5}) == 15.0
+    assert space.number("half", {"layers": 3, "units": 5}) == 2.5
+    sizes = [space.number("size", space.sample(rng(seed))) for seed in range(100)]
+    assert max(sizes) <= 60
+    assert space.satisfies({"layers": 3, "units": 21}) == "small"
+
+
+def test_a_number_that_needs_what_is_inactive_is_unknown_and_what_it_would_bound_is_allowed() -> None:
+    entries = {"net": Choice({"none": {}, "deep": {"depth": Int(1, 9)}})}
+    functions = {"cubed": lambda config: config["depth"] ** 3}
+    space = Space(entries, {"low": "squared < 10 and cubed < 30"}, {"squared": "depth * depth", **functions})
+    assert space.satisfies({"net": "none"}) is None
+    assert space.satisfies({"net": "deep", "depth": 4}) == "low"
+    for name in ("squared", "cubed"):
+        with pytest.raises(SpaceError, match=f"'{name}' needs an entry that is not active"):
+            space.number(name, {"net": "none"})
+
+
+def test_known_numbers_come_back_from_json_and_from_pickle_and_stay_in_a_narrower_space() -> None:
+    entries = {"layers": Int(1, 8), "units": Int(1, 64), "net": Choice({"a": {"x": Int(0, 3)}, "b": {}})}
+    space = Space(entries, {"small": "size <= 60"}, {"size": "layers * units", "more": len})
+    data = json.loads(json.dumps(space.to_json()))
+    assert data["known"] == {"size": "layers * units", "more": None}
+    with pytest.raises(SpaceError, match="known number 'more' is a function"):
+        Space.from_json(data)
+    assert Space.from_json(data, space.functions) == space == pickle.loads(pickle.dumps(space))
+    assert Space(entries, {"small": "size <= 60"}, {"size": "layers + units", "more": len}) != space
+    narrow = space.narrow({"layers": (7, 8), "net": ["b"]})
+    assert all(narrow.number("size", narrow.sample(rng(seed))) <= 60 for seed in range(20))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"), [("1 / x", "cannot be computed"), ("s", "is 'a'"), ("1e308 * 10", "is inf")]
+)
+def test_a_number_that_is_none_is_an_error(rule: str, message: str) -> None:
+    space = Space({"x": Constant(0), "s": Constant("a")}, known={"size": rule})
+    with pytest.raises(SpaceError, match=f"known number 'size' {message}"):
+        space.number("size", space.sample(rng()))
+
+
+@pytest.mark.parametrize("name", ["x", "rule"])
+def test_a_known_number_has_a_name_of_its_own(name: str) -> None:
+    with pytest.raises(SpaceError, match=f"'{name}' has the name of"):
+        Space({"x": Int(0, 9)}, {"rule": "x > 1"}, {name: "2 * x"})
 
 
 # ---- validation

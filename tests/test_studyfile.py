@@ -174,6 +174,12 @@ MISTAKES = [
     ("minimize = 'loss'\n[space]\nx = [1, 2]\n[space.constraints]\nfit = 'x < 1'", 5, "no config found", "x < 1"),
     ("minimize = 'loss'\n[space]\nx = [1, 2]\n[space.constraints]\nfit = 'open(x)'", 5, "may not contain", ""),
     (
+        "minimize = 'loss'\n[space]\nx = [1, 2]\n[space.known]\nsize = '2 * y'",
+        5,
+        "known number 'size' mentions 'y'",
+        "x",
+    ),
+    (
         "minimize = 'loss'\n[space.o.branches.a]\nm = [1]\n[space]\nm = [2]",
         5,
         "a name twice",

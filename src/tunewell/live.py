@@ -43,10 +43,8 @@ class LiveStudy(Study):
     `enqueue`, `cancel`, `change` and `extend`. Close it, or use it in a `with` statement.
     """
 
-    def __init__(
-        self, store: Store, name: str, predicates: Mapping[str, Callable[[Config], bool]] | None = None
-    ) -> None:
-        super().__init__(name, predicates=predicates)
+    def __init__(self, store: Store, name: str, functions: Mapping[str, Callable[[Config], Any]] | None = None) -> None:
+        super().__init__(name, functions=functions)
         self.store = store
         self.owner = new_owner()
         self.watchers: list[Callable[[Study, Event], None]] = []
@@ -445,11 +443,14 @@ def _check(study: Study, job: Job) -> None:
 
 
 def checked(study: Study, result: Result, job: Job | None = None) -> Result:
-    """`result`, failed when it is done without a finite value for each goal: "invalid" if one never came, else
-    "diverged".
+    """`result` with the goals that the space knows, failed when it is done without a finite value for each goal:
+    "invalid" if one never came, else "diverged".
     """
     if result.status != "done":
         return result
+    config = (job or study.jobs[result.job]).config
+    known = {g.metric: study.space.number(g.metric, config) for g in study.goals if g.metric in study.space.known}
+    result = msgspec.structs.replace(result, metrics={**result.metrics, **known})
     for goal in study.goals:
         if goal.metric not in result.metrics:
             came = ", ".join(sorted(result.metrics)) or "none"
@@ -521,11 +522,9 @@ def open_study(
     `LiveStudy.add_from`.
     Raises StudyError, SpaceError or StoreError.
     """
-    constraints = space.constraints if isinstance(space, Space) else {}
-    predicates = {key: value for key, value in constraints.items() if callable(value)}
     from tunewell.stores.address import open_store
 
-    study = LiveStudy(open_store(store), name, predicates)
+    study = LiveStudy(open_store(store), name, space.functions if isinstance(space, Space) else None)
     study.remember(method)
     study.refresh()
     goals = goals_of(minimize, maximize, at_most or {})
@@ -580,7 +579,7 @@ def _create(study: LiveStudy, given: dict[str, Any], seed: int | None) -> None:
         )
     if "goals" not in given or all(Goal(**goal).is_constraint for goal in given["goals"]):
         raise StudyError("a study needs a goal", hint='Write minimize="loss" or maximize="accuracy".')
-    space = Space.from_json(given["space"], constraints=study._predicates)
+    space = Space.from_json(given["space"], study._functions)
     space.sample(np.random.default_rng(0))  # raises where nothing satisfies the constraints
     data = {"seed": secrets.randbits(32) if seed is None else seed, "method": to_json(from_json("Auto")), **given}
     try:
@@ -595,7 +594,7 @@ def _compare(study: LiveStudy, given: Mapping[str, Any], seed: int | None) -> No
     if seed is not None and seed != study.seed:
         raise StudyError(f"the study {study.name!r} exists with the seed {study.seed}", hint="The seed never changes.")
     now = study.settings
-    wanted = now.changed(given, study._predicates)
+    wanted = now.changed(given, study._functions)
     differing = [name for name in Settings.__struct_fields__ if getattr(wanted, name) != getattr(now, name)]
     if not differing:
         return

@@ -45,7 +45,7 @@ class Verification(msgspec.Struct, frozen=True):
 
 def verify(study: Study) -> Verification:
     """Propose every job of `study` again from the events that it had seen; one pass over the log."""
-    replay = Study(study.name, predicates=study._predicates)
+    replay = Study(study.name, functions=study._functions)
     methods = dict(study.methods) if isinstance(study, LiveStudy) else {}
     differences, checked, skipped = [], 0, 0
     for job in study.jobs.values():

@@ -84,10 +84,10 @@ class Settings(msgspec.Struct, frozen=True):
     deterministic: int | None = None
     divergence: Literal["stop", "ignore"] = "stop"
 
-    def changed(self, data: Mapping[str, Any], predicates: Mapping[str, Callable[[Config], bool]]) -> Settings:
+    def changed(self, data: Mapping[str, Any], functions: Mapping[str, Callable[[Config], Any]]) -> Settings:
         """These settings after an Act with `data`."""
         readers: dict[str, Callable[[Any], Any]] = {
-            "space": lambda value: _read_space(value, predicates),
+            "space": lambda value: _read_space(value, functions),
             "goals": lambda value: msgspec.convert(value, tuple[Goal, ...]),
             "steps": lambda value: msgspec.convert(value, Steps),
             "limits": lambda value: msgspec.convert(value, Limits, strict=False),
@@ -98,11 +98,11 @@ class Settings(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **{key: read(data[key]) for key, read in readers.items() if key in data})
 
 
-def _read_space(value: Mapping[str, Any], predicates: Mapping[str, Callable[[Config], bool]]) -> Space:
-    """The space of an Act, with those of the `predicates` that it names; a log holds no code, and None in its place."""
-    rules = value.get("constraints", {}).items()
-    named = {name: predicates[name] for name, rule in rules if rule is None and name in predicates}
-    return Space.from_json(value, constraints=named)
+def _read_space(value: Mapping[str, Any], functions: Mapping[str, Callable[[Config], Any]]) -> Space:
+    """The space of an Act, with those of the functions that it names; a log holds no code, and None in its place."""
+    rules = {**value.get("constraints", {}), **value.get("known", {})}
+    named = {name: functions[name] for name, rule in rules.items() if rule is None and name in functions}
+    return Space.from_json(value, named)
 
 
 NOTHING = Settings(0, Space({}), (), Steps(), Limits(), None)
@@ -120,12 +120,10 @@ class Study:
     `curve(job)`. A method never changes a Study.
     """
 
-    def __init__(
-        self, name: str = "study", *, predicates: Mapping[str, Callable[[Config], bool]] | None = None
-    ) -> None:
+    def __init__(self, name: str = "study", *, functions: Mapping[str, Callable[[Config], Any]] | None = None) -> None:
         self.name = name
         self.files: Path | None = None
-        self._predicates = predicates or {}
+        self._functions = functions or {}
         self._adopt(NOTHING)
         self._log: list[Event] = []
         self._times = array("d")
@@ -161,7 +159,7 @@ class Study:
 
     def _read_settings(self, act: Act) -> None:
         before = msgspec.structs.replace(NOTHING, seed=act.data["seed"]) if act.what == "open" else self._settings
-        self._adopt(before.changed(act.data, self._predicates))
+        self._adopt(before.changed(act.data, self._functions))
 
     def _adopt(self, settings: Settings) -> None:
         self._settings = settings
@@ -366,7 +364,7 @@ class Study:
 
     def fork(self, *events: Event) -> Study:
         """An independent Study with these events and `events`: what would be. Costs a pass over the log."""
-        copy = Study(self.name, predicates=self._predicates)
+        copy = Study(self.name, functions=self._functions)
         for event, time in zip(self.events, self.times, strict=True):
             copy.commit(event, time)
         copy._adopt(self.settings)
@@ -464,7 +462,7 @@ class Window(Study):
     """The log of another Study, shared: what that one commits stands here, too."""
 
     def __init__(self, source: Study) -> None:
-        super().__init__(source.name, predicates=source._predicates)
+        super().__init__(source.name, functions=source._functions)
         self._source = source
         self.files = source.files
         self._log, self._times, self._acts, self._reports = source._log, source._times, source._acts, source._reports
@@ -481,7 +479,7 @@ class View(Study):
     """A Study whose events are computed from another's, each once, in order."""
 
     def __init__(self, source: Study, rewrite: Rewrite, space: Space | None, base: bool) -> None:
-        super().__init__(source.name, predicates=source._predicates)
+        super().__init__(source.name, functions=source._functions)
         self._source = source
         self._is_base = base
         self._rewrite = rewrite

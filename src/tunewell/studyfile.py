@@ -12,7 +12,7 @@
     [limits]                         # trials, steps, seconds, compute_seconds, cost, target
     trials = 50
 
-    [space.lr]                       # and [space.constraints]
+    [space.lr]                       # and [space.constraints], [space.known]
     type = "float"
     low = 1e-5
     high = 1e-1
@@ -274,6 +274,9 @@ def _mentioned(data: Mapping[str, Any], entries: Keys, message: str) -> Keys:
     rule = re.search(r"constraint '(.+?)'|; '(.+?)' was violated", message)
     if rule is not None:
         return "space", "constraints", rule[1] or rule[2]
+    number = re.search(r"known number '(.+?)'", message)
+    if number is not None:
+        return "space", "known", number[1]
     found = re.search(r" and at ([^,]+)", message)
     path = found[1] if found else message.partition(": ")[0]
     table, keys = data if len(entries) == 1 else data["entries"], entries

@@ -21,6 +21,13 @@ def test_configs_are_settled_and_settled_points_are_configs(space):
 
 
 @pytest.mark.parametrize("space", ALL.values(), ids=ALL)
+def test_columns_say_which_point_they_are_of(space):
+    cube, rng = cube_of(space), np.random.default_rng(0)
+    points = cube.uniform(100, rng)
+    np.testing.assert_array_equal(cube.points_at(cube.embed(points)), points)
+
+
+@pytest.mark.parametrize("space", ALL.values(), ids=ALL)
 def test_neighbours_are_other_configs_of_the_space(space):
     cube, rng = cube_of(space), np.random.default_rng(0)
     points = cube.points([space.sample(rng) for _ in range(200)])

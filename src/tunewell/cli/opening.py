@@ -39,8 +39,10 @@ def store_words(where: str) -> list[str]:
     return [] if where == default_store() else ["--store", where]
 
 
-class Unchecked(dict[str, Callable[[Any], bool]]):
-    """Stands for all constraints that are functions: a log holds only their names, and who looks needs no more."""
+class Unchecked(dict[str, Callable[[Any], Any]]):
+    """Stands for all constraints and known numbers that are functions: a log holds only their names, and who looks
+    needs no more.
+    """
 
     def __bool__(self) -> bool:
         return True
@@ -48,12 +50,15 @@ class Unchecked(dict[str, Callable[[Any], bool]]):
     def __contains__(self, name: object) -> bool:
         return True
 
-    def __missing__(self, name: str) -> Callable[[Any], bool]:
-        return _allow
+    def __missing__(self, name: str) -> Callable[[Any], Any]:
+        return _unknown
 
 
-def _allow(config: Any) -> bool:
-    return True
+def _unknown(config: Any) -> Any:
+    """As a rule says that asks for what is not active: a constraint is satisfied, a number is unknown."""
+    from tunewell.space.constraint import Inactive
+
+    raise Inactive
 
 
 @contextmanager

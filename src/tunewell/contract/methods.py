@@ -72,8 +72,7 @@ SPACES: Mapping[str, Space] = {
 
 def new_study(space: Space, *, seed: int = 0, steps: int = 1, trials: int | None = None) -> Study:
     """A study in memory that has just been opened, of one goal: the least "loss"."""
-    functions = {name: rule for name, rule in space.constraints.items() if callable(rule)}
-    study = Study(predicates=functions)
+    study = Study(functions=space.functions)
     settings = {
         "space": space.to_json(),
         "goals": [Goal("loss")],
@@ -175,7 +174,7 @@ def propose(method: Method, study: Study, extra: int | None = None) -> Job | Non
 
 def cut(study: Study, length: int) -> Study:
     """A new study that holds the first `length` events: what a reader finds who comes after a crash."""
-    part = Study(study.name, predicates=study._predicates)
+    part = Study(study.name, functions=study._functions)
     for event in study.events[:length]:
         part.commit(event)
     return part

@@ -32,6 +32,7 @@
     nsga2.py          NSGA2: evolution with several goals
     tpe.py            TPE: the density of the good trials over that of the others
     terms.py          what an acquisition is made of
+    known.py          a goal that follows from the config alone, computed
     front.py          what several goals make of it
     readings.py       outcomes as the arrays that models are made of
     promise.py        the acquisition of Bayes: its models, and what they promise at any point

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _PROVEN, _PROVEN_OF_CHOICES = 64, 32
 """From so many results on, the share of other proposals grows; and where all entries are choices."""
 
+_LOOKED_AT = 200
+"""So many points say whether constraints leave less than about one in a hundred."""
+
 _CHOICES = {
     "output": ("none", "half-rank", "normal", "yeo-johnson"),
     "incumbent": ("observed", "mean"),
@@ -62,8 +65,9 @@ class Bayes:
 
     Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
     front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
-    the improvement of a random mixture of the objectives. Pending jobs then enter by their expected results, and the
-    share is Sobol's.
+    the improvement of a random mixture of the objectives. An objective that the space knows (`Space.known`) is computed
+    instead of modelled, unless it is mixed. Pending jobs then enter by their expected results, and the share is
+    Sobol's, or random where constraints leave hardly anything.
 
     Raises Unsupported where there is no objective. Reference: Snoek, Larochelle and Adams, NeurIPS 2012; Daulton,
     Balandat and Bakshy, NeurIPS 2020, for several objectives.
@@ -116,7 +120,7 @@ class Bayes:
             if job is not None:
                 return job
         config = self._promising(study, history, rng)
-        return Sobol().propose(study, rng) if config is None else Job(config, study.steps.maximum)
+        return _even(study.space).propose(study, rng) if config is None else Job(config, study.steps.maximum)
 
     def _share(self, study: Study, history: History) -> float:
         """The share of other proposals. The longer a study of one objective, the more of its results lie near one
@@ -154,12 +158,19 @@ class Bayes:
             promise, centres = modelling.promise(
                 cube, history, study.goals, pending, rng, density, spending and Spending(*spending)
             )
-            search = Search() if len(study.objectives) == 1 else Search(local=2048, tops=24)  # a front has many places
+            search = Search(local=2048, tops=24) if _is_wide(study) else Search()
             for point in search.best_first(cube, promise.at, promise.slope, centres, rng):
                 config = study.space.decode(point)
                 if study.space.satisfies(config) is None and study.root.space.key(config) not in asked:
                     return config
         return None
+
+
+def _is_wide(study: Study) -> bool:
+    """Whether to look in many places, for a front has many. Known goals are computed config by config, which takes
+    time, and the front is clearer with them.
+    """
+    return len(study.objectives) > 1 and not any(goal.metric in study.space.known for goal in study.objectives)
 
 
 def _other(study: Study) -> Method:
@@ -169,8 +180,16 @@ def _other(study: Study) -> Method:
     nothing, so that its results gather in the basin of the first good one, and what they say of the others gets worse.
     """
     if len(study.objectives) > 1:
-        return Sobol()
+        return _even(study.space)
     return LocalSearch(alone=True) if _is_of_choices(study.space) else TPE()
+
+
+@lru_cache(maxsize=32)
+def _even(space: Space) -> Method:
+    """Sobol's points; random configs where constraints leave so little that a sequence would hardly ever meet it."""
+    rng = np.random.default_rng(0)
+    drawn = (space.decode(rng.random(len(space.paths))) for _ in range(_LOOKED_AT))
+    return Sobol() if any(space.satisfies(config) is None for config in drawn) else Random()
 
 
 def _is_of_choices(space: Space) -> bool:

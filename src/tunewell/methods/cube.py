@@ -105,6 +105,19 @@ class Cube:
             found[:, first : first + WIDTH] = self._features(points, cell)
         return found
 
+    def points_at(self, columns: Array) -> Array:
+        """The points (n, d) that have these columns (n, p): the inverse of `embed`."""
+        found = np.empty((len(columns), len(self.firsts)))
+        for index, first in enumerate(self.firsts):
+            size = self.sizes[index] or 0
+            if self._width(index) > 1:
+                found[:, index] = (columns[:, first : first + size].argmax(1) + 0.5) / size
+            elif self.choices[index]:
+                found[:, index] = (np.floor(columns[:, first]) + 0.5) / size
+            else:
+                found[:, index] = columns[:, first]
+        return self.settled(found)
+
     def _features(self, points: Array, cell: _Cell) -> Array:
         """The features (n, WIDTH) of one cell; all 0 where it is inactive."""
         columns = np.nan_to_num(points[:, cell.places], nan=-1.0)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tunewell.methods.cube import Array, Flags
+from tunewell.methods.known import Known
 from tunewell.surrogates.hypervolume import Boxes, log_expected_gain, with_slopes
 from tunewell.surrogates.kernels import Groups
 from tunewell.surrogates.pareto import non_dominated
@@ -27,13 +28,15 @@ _MOST = 10_000
 
 @dataclass(frozen=True)
 class HypervolumeImprovement:
-    """The expected hypervolume improvement on what leaves `boxes` uncovered; one of the `models` for each goal."""
+    """The expected hypervolume improvement on what leaves `boxes` uncovered; one of the `models` for each goal, itself
+    where it is known.
+    """
 
-    models: tuple[Model, ...]
+    models: tuple[Model | Known, ...]
     boxes: Boxes
 
     @classmethod
-    def on(cls, models: Sequence[Model], known: Array, pending: Array) -> HypervolumeImprovement:
+    def on(cls, models: Sequence[Model | Known], known: Array, pending: Array) -> HypervolumeImprovement:
         """The improvement on known values (n, k) of the goals, and on the means that the models expect of pending jobs
         at columns (m, p), as if these were known.
         """

@@ -15,6 +15,7 @@ import numpy as np
 from tunewell.methods.cube import Array, Cube
 from tunewell.methods.front import HypervolumeImprovement
 from tunewell.methods.history import History
+from tunewell.methods.known import Known
 from tunewell.methods.readings import Reader, Readings, at_stage
 from tunewell.methods.terms import Factor, Improvement, Line, Pool, Term, Thrift
 from tunewell.study import Goal
@@ -139,7 +140,7 @@ class Modelling:
         return promise, readings.best()
 
     def _improvement(
-        self, readings: Readings, models: Sequence[Model], pending: Array, rng: np.random.Generator
+        self, readings: Readings, models: Sequence[Model | Known], pending: Array, rng: np.random.Generator
     ) -> list[Term]:
         """The improvement on what can be best; where nothing can, none: until something keeps to the constraints, only
         these count.
@@ -152,13 +153,14 @@ class Modelling:
         if len(models) > 1:
             return [HypervolumeImprovement.on(models, values[readings.eligible], pending)]
         model, best = models[0], values[readings.eligible].min(0)
+        assert not isinstance(model, Known)  # one objective alone is modelled
         if len(pending):
             model, best = _imagined(model, best, pending, rng)
         return [Improvement(model, best)]
 
-    def _models(self, readings: Readings) -> list[Model]:
-        """One for each goal: without the results of related tasks where the own ones are likelier alone than after
-        these, as the evidence has it.
+    def _models(self, readings: Readings) -> list[Model | Known]:
+        """One for each goal, itself where it is known: without the results of related tasks where the own ones are
+        likelier alone than after these, as the evidence has it.
         """
         models = self._each(readings)
         if readings.own == len(readings.z):
@@ -166,7 +168,7 @@ class Modelling:
         pairs = zip(models, self._each(readings.alone()), strict=True)
         return [max(pair, key=lambda model: _likelihood(model, readings.tasks)) for pair in pairs]
 
-    def _each(self, readings: Readings) -> list[Model]:
+    def _each(self, readings: Readings) -> list[Model | Known]:
         """One for each goal; the derivatives are those of the first."""
         unknown = np.full_like(readings.slopes, np.nan)
         slopes = [readings.slopes, *[unknown] * (readings.values.shape[1] - 1)]
@@ -174,8 +176,10 @@ class Modelling:
             Data(readings.z, values, readings.columns, variances, readings.counts)
             for values, variances in zip(readings.values.T, readings.variances.T, strict=True)
         ]
-        pairs = zip(data, slopes, strict=True)
-        return [self._model(_with_failures(each, readings.lost), towards) for each, towards in pairs]
+        return [
+            readings.known.get(goal) or self._model(_with_failures(each, readings.lost), towards)
+            for goal, (each, towards) in enumerate(zip(data, slopes, strict=True))
+        ]
 
     def _model(self, data: Data, slopes: Array) -> Model:
         """That of the losses, with the warp of the numbers that its values ask for."""
@@ -187,8 +191,10 @@ class Modelling:
         return Squeezed(_model(squeeze.of_data(data), inside, hyper), squeeze)
 
 
-def _likelihood(model: Model, tasks: int) -> float:
-    """The log likelihood of the values of this study, given those of related tasks."""
+def _likelihood(model: Model | Known, tasks: int) -> float:
+    """The log likelihood of the values of this study, given those of related tasks; 0 of what is known."""
+    if isinstance(model, Known):
+        return 0.0
     data, logs = model.data.values(), model.hyper.vector()
     others = np.flatnonzero((data.z[:, data.z.shape[1] - tasks :] > 0.5).any(1))
     return evidence(logs, data)[0] - (evidence(logs, data.part(others))[0] if len(others) else 0.0)

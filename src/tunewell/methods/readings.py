@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from tunewell.honest.divergence import censored
 from tunewell.methods.cube import Array, Cube, Flags
 from tunewell.methods.front import best_first, fits_boxes, mixed
 from tunewell.methods.history import History, Outcome, keeps_to
+from tunewell.methods.known import Known, known_goals
 from tunewell.study import Goal
 from tunewell.surrogates.gp import Columns
 from tunewell.surrogates.kernels import Groups, squared_distances
@@ -34,7 +35,8 @@ class Readings:
     largest number of steps of this study. The losses are warped to `values` (n, k), whose `variances` (n, k) are known
     or 0, each the mean of `counts` (n,) results; `slopes` (n, p) are the derivatives of the first goal's values, NaN
     where one is unknown. Those that keep to the constraints are `allowed` (n,), the own and trained ones of them that
-    can be best `eligible` (n,). `lost` (m, p) are the columns of what failed, and `kinds` (m,) how.
+    can be best `eligible` (n,). `lost` (m, p) are the columns of what failed, and `kinds` (m,) how. The goals that are
+    `known` by their places need no model.
     """
 
     cube: Cube
@@ -52,6 +54,7 @@ class Readings:
     eligible: Flags
     lost: Array
     kinds: Sequence[str]
+    known: Mapping[int, Known]
 
     @property
     def columns(self) -> Columns:
@@ -93,29 +96,30 @@ class Reader:
         own, others = list(history.done.values()), list(history.related.values())
         outcomes, bounds = own + others, [goal for goal in goals if goal.is_constraint]
         losses, errors = _losses(outcomes, len(goals) - len(bounds))
+        known = known_goals(cube, goals, losses[: len(own)])
         if not fits_boxes(losses[: len(own)]):
-            losses = mixed(self._warped(outcomes, losses), rng)
-            errors = np.full_like(losses, np.nan)
-        values, variances = self._warped(outcomes, losses), _variances(errors, losses, len(own))
-        known = _thinned(cube, own, values[: len(own)], self.limit)
-        kept = np.concatenate([known, len(own) + _thinned(cube, others, values[len(own) :], _RELATED)])
+            losses = mixed(self._warped(outcomes, losses, known), rng)
+            errors, known = np.full_like(losses, np.nan), {}
+        values, variances = self._warped(outcomes, losses, known), _variances(errors, losses, len(own))
+        first = _thinned(cube, own, values[: len(own)], self.limit)
+        kept = np.concatenate([first, len(own) + _thinned(cube, others, values[len(own) :], _RELATED)])
         steep = self._steep(outcomes, losses, values)[kept]
         outcomes, values, variances = [outcomes[place] for place in kept], values[kept], variances[kept]
         points = np.array([outcome.point for outcome in outcomes])
         origins = list(
             dict.fromkeys([*(key[0] for key in history.related), *(key[0] for key in history.related_failed)])
         )
-        steps, stage = _stages(outcomes, len(known))
+        steps, stage = _stages(outcomes, len(first))
         behind = np.hstack([steps, _tasks([outcome.origin for outcome in outcomes], origins)])
         z, stage = np.hstack([cube.embed(points), behind]), np.concatenate([stage, np.zeros(len(origins))])
         counts = np.array([float(outcome.count) for outcome in outcomes])
         allowed = np.array([_is_allowed(outcome, bounds) for outcome in outcomes])
         slopes, lost = _slopes(cube, outcomes, steep, z.shape[1]), self._lost(cube, history, origins, stage)
-        eligible = allowed & _is_longest(outcomes, len(known))
+        eligible = allowed & _is_longest(outcomes, len(first))
         return Readings(
             cube,
             outcomes,
-            len(known),
+            len(first),
             points,
             z,
             stage,
@@ -128,6 +132,7 @@ class Reader:
             eligible,
             lost,
             self._kinds(history),
+            known,
         )
 
     def _lost(self, cube: Cube, history: History, origins: Sequence[str], stage: Array) -> Array:
@@ -144,8 +149,10 @@ class Reader:
         own = [history.kinds[key] for key in history.failed][-self.limit // 2 :]
         return own + [""] * len(list(history.related_failed)[-_RELATED // 2 :])
 
-    def _warped(self, outcomes: Sequence[Outcome], losses: Array) -> Array:
-        """The losses (n, k) as values; those of each goal, origin and number of steps among themselves."""
+    def _warped(self, outcomes: Sequence[Outcome], losses: Array, known: Mapping[int, Known]) -> Array:
+        """The losses (n, k) as values; those of each goal, origin and number of steps among themselves, but for goals
+        that are known.
+        """
         found = np.empty_like(losses)
         for rows in _alike(outcomes):
             some = np.stack([censored(column) for column in losses[rows].T], axis=1)
@@ -153,6 +160,8 @@ class Reader:
             ends = some[non_dominated(some)].max(0) if some.shape[1] > 1 else [-np.inf]
             for goal, (column, end) in enumerate(zip(some.T, ends, strict=True)):
                 found[rows, goal] = half_rank(column, end) if self.output == "half-rank" else WARPS[self.output](column)
+        for goal, exact in known.items():
+            found[:, goal] = exact.values(losses[:, goal])
         return found
 
     def _steep(self, outcomes: Sequence[Outcome], losses: Array, values: Array) -> Array:

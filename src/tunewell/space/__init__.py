@@ -24,6 +24,7 @@ level, `optimizer=sgd/momentum` below a branch. Files, each importing only those
     unflatten.py    a config of structures as a person would write it
     tree.py         the compiled tree of entries: decode, read, encode, count
     variation.py    mutate and cross
+    walk.py         configs that satisfy constraints which hardly any does
     grid.py         a lazily numbered grid of configs
     whole.py        Space
 """

@@ -15,35 +15,43 @@ import numpy as np
 
 from tunewell.errors import SpaceError
 from tunewell.space import tree
-from tunewell.space.constraint import Constraint, Rule
+from tunewell.space.constraint import Constraint, Number, Predicate, Rule
 from tunewell.space.entry import Entry, Graph, entries_of
 from tunewell.space.grid import Grid
 from tunewell.space.scale import Axis
 from tunewell.space.tree import Condition, Config, Dimension, Level, Node
 from tunewell.space.values import nearest_hint
 from tunewell.space.variation import crossed, mutated, perturbed
+from tunewell.space.walk import walked
 
 _TRIES = 10_000
-"""How many configs are drawn before the constraints are called unsatisfiable."""
+"""How many configs are made before the constraints are called unsatisfiable."""
+
+_DRAWS, _WALKS = 1_000, 4
+"""How many configs are drawn before a walk begins, and from how many of these."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Space:
-    """Named hyperparameters, conditions between them, priors and known constraints.
+    """Named hyperparameters, conditions between them, priors, known constraints and known numbers.
 
     `entries`: name to entry, or to a shorthand (a list is a Choice, a scalar a Constant). `constraints`: name to an
     expression such as `"units * layers <= 2048"`, or to a function of a config that answers whether it is allowed.
+    `known`: name to an expression, or to a function, that computes a number from a config, such as how many parameters
+    a network has: the expressions of constraints may use it, and a goal with its name needs no report and no model.
     Spaces are values: equal when all of this is equal. Raises SpaceError where a name stands twice in what can be
-    active together, or a constraint mentions what does not exist.
+    active together, or a constraint or a known number mentions what does not exist.
     """
 
     entries: Mapping[str, Entry]
     constraints: Mapping[str, Rule] = field(default_factory=dict)
+    known: Mapping[str, Rule] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entries", entries_of(self.entries))
         object.__setattr__(self, "constraints", dict(self.constraints))
-        _ = self._level, self._rules  # what is wrong has to show now
+        object.__setattr__(self, "known", dict(self.known))
+        _ = self._level, self._numbers, self._rules  # what is wrong has to show now
 
     @classmethod
     def of(cls, space: Space | Mapping[str, Any]) -> Space:
@@ -84,11 +92,11 @@ class Space:
         """
         places = {path: place for place, path in enumerate(self.paths)}
         return tuple(
-            None if (above := dimension.parent) is None else (places[above.path], self._numbers(above))
+            None if (above := dimension.parent) is None else (places[above.path], self._places(above))
             for dimension in self.dimensions
         )
 
-    def _numbers(self, above: Condition) -> tuple[int, ...]:
+    def _places(self, above: Condition) -> tuple[int, ...]:
         axis = self.leaves[above.path].axis
         return tuple(int(axis.unit(value) * (axis.size or 1)) for value in above.options)
 
@@ -117,9 +125,22 @@ class Space:
     def sample(self, rng: np.random.Generator) -> Config:
         """A random config that follows the priors and satisfies the constraints.
 
-        Raises SpaceError when 10,000 tries in a row violate them.
+        Where they allow so little that 1,000 draws violate them, a walk goes on from the best of these, into what is
+        allowed and around there (`tunewell.space.walk`). Raises SpaceError where 10,000 steps find nothing.
         """
-        return self._satisfying(lambda: self._draw(rng)) if self._rules else self._draw(rng)
+        if not self._rules:
+            return self._drawn(rng.random(self._width))
+        points = []
+        for _ in range(_DRAWS):
+            points.append(rng.random(self._width))
+            config = self._drawn(points[-1])
+            if self.satisfies(config) is None:
+                return config
+        for start in sorted(points, key=self._excess)[:_WALKS]:
+            point = walked(start, self._excess, rng, _TRIES // _WALKS)
+            if point is not None:
+                return self._drawn(point)
+        raise self._unsatisfied(map(self._drawn, points))
 
     def mutate(
         self, config: Mapping[str, Any], rng: np.random.Generator, strength: float = 0.1, others: float = 1.0
@@ -209,7 +230,23 @@ class Space:
 
     def satisfies(self, config: Mapping[str, Any]) -> str | None:
         """The name of the first constraint that a config violates, None when there is none."""
-        return next((rule.name for rule in self._rules if not rule.holds(config)), None)
+        seen = self._seen(config)
+        return next((rule.name for rule in self._rules if not rule.holds(seen)), None)
+
+    def _seen(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A config as constraints see it: with the known numbers that they mention, where these are known."""
+        numbers = {name: self._numbers[name].of(config) for name in self._used}
+        return {**config, **{name: number for name, number in numbers.items() if number is not None}}
+
+    def number(self, name: str, config: Mapping[str, Any]) -> float:
+        """The known number of that name, of a config. Raises SpaceError where it cannot be computed."""
+        found = self._numbers[name].of(config)
+        if found is None:
+            raise SpaceError(
+                f"known number {name!r} needs an entry that is not active in {dict(config)}",
+                hint="Give a function of the config that says what the number is there.",
+            )
+        return found
 
     def key(self, config: Mapping[str, Any]) -> str:
         """The text that configs which mean the same share: equal configs, and those with isomorphic cells."""
@@ -255,27 +292,41 @@ class Space:
         self._check_paths(ranges)
         entries = tree.narrowed(self._level, ranges)
         names = frozenset(node.name for node in tree.walk(tree.plant(entries)))
-        # A constraint on what can no longer be active is satisfied for good.
-        kept = tuple(rule for rule in self._rules if rule.needs <= names)
-        part = Space(entries, {rule.name: rule.rule for rule in kept})
-        part.__dict__["_rules"] = kept  # functions may still ask for names that only the wider space has
+        # A number of what can no longer be active is unknown for good, and a constraint on that is satisfied.
+        numbers = {name: number for name, number in self._numbers.items() if number.needs <= names}
+        kept = tuple(rule for rule in self._rules if rule.needs <= names | numbers.keys())
+        part = Space(entries, {rule.name: rule.rule for rule in kept}, {name: self.known[name] for name in numbers})
+        # functions may still ask for names that only the wider space has
+        part.__dict__.update(_rules=kept, _numbers=numbers)
         return part
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data. Of a constraint that is a function, only the name is kept, with None."""
+        """Plain JSON data. Of a constraint or a known number that is a function, only the name is kept, with None."""
         entries = {name: entry.to_json() for name, entry in self.entries.items()}
-        rules = {name: rule if isinstance(rule, str) else None for name, rule in self.constraints.items()}
-        return {"entries": entries, "constraints": rules}
+        known = {"known": _written(self.known)} if self.known else {}
+        return {"entries": entries, "constraints": _written(self.constraints), **known}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], constraints: Mapping[str, Rule] | None = None) -> Space:
+    def from_json(cls, data: Mapping[str, Any], functions: Mapping[str, Rule] | None = None) -> Space:
         """The space that `to_json` wrote; or a bare mapping of entries and shorthands, as in a study file.
 
-        `entries` and `constraints` are reserved names at the top of the mapping. `constraints` gives the functions that
+        `entries`, `constraints` and `known` are reserved names at the top of the mapping. `functions` gives those that
         JSON cannot hold, by name. Raises SpaceError which names the path of a mistake, or the function that is missing.
         """
-        entries, stored = _sections(data)
-        return cls(entries_of(entries), _rules_of(stored, constraints or {}))
+        sections, given = _sections(data), functions or {}
+        stored = {section: _stored(sections.get(section, {}), section) for section in _RULES}
+        names = [name for rules in stored.values() for name in rules]
+        for name in given:
+            if name not in names:
+                raise SpaceError(f"there is no constraint or known number {name!r}", hint=nearest_hint(name, names))
+        rules = {section: _rules_of(some, given, _RULES[section]) for section, some in stored.items()}
+        return cls(entries_of(sections["entries"]), **rules)
+
+    @property
+    def functions(self) -> Mapping[str, Predicate]:
+        """The constraints and the known numbers that are functions, which JSON cannot hold, by name."""
+        rules = {**self.constraints, **self.known}
+        return {name: rule for name, rule in rules.items() if not isinstance(rule, str)}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and self._identity == other._identity
@@ -285,10 +336,12 @@ class Space:
 
     def __repr__(self) -> str:
         rules = f", constraints={dict(self.constraints)!r}" if self.constraints else ""
-        return f"Space({dict(self.entries)!r}{rules})"
+        numbers = f", known={dict(self.known)!r}" if self.known else ""
+        return f"Space({dict(self.entries)!r}{rules}{numbers})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"entries": self.entries, "constraints": self.constraints}  # the compiled tree holds closures
+        named = {"entries": self.entries, "constraints": self.constraints, "known": self.known}
+        return named  # the compiled tree holds closures
 
     # ---- the compiled form
 
@@ -307,8 +360,23 @@ class Space:
         return frozenset(node.name for node in tree.walk(self._level))
 
     @cached_property
+    def _numbers(self) -> Mapping[str, Number]:
+        for name in self.known:
+            if name in self.names or name in self.constraints:
+                raise SpaceError(
+                    f"the known number {name!r} has the name of an entry or of a constraint", hint="Rename it."
+                )
+        return {name: Number(name, rule, self.names) for name, rule in self.known.items()}
+
+    @cached_property
     def _rules(self) -> tuple[Constraint, ...]:
-        return tuple(Constraint(name, rule, self.names) for name, rule in self.constraints.items())
+        names = self.names | self.known.keys()
+        return tuple(Constraint(name, rule, names) for name, rule in self.constraints.items())
+
+    @cached_property
+    def _used(self) -> frozenset[str]:
+        """The known numbers that constraints mention."""
+        return frozenset(name for rule in self._rules for name in rule.needs if name in self.known)
 
     @cached_property
     def _width(self) -> int:
@@ -316,27 +384,35 @@ class Space:
 
     @cached_property
     def _identity(self) -> tuple[str, tuple[Any, ...]]:
-        functions = tuple(rule for rule in self.constraints.values() if not isinstance(rule, str))
-        return json.dumps(self.to_json()), functions
+        return json.dumps(self.to_json()), tuple(self.functions.values())
 
-    def _draw(self, rng: np.random.Generator) -> Config:
+    def _drawn(self, point: np.ndarray[Any, np.dtype[np.float64]]) -> Config:
+        """The config that uniform numbers `(d,)` stand for, by the priors."""
         config: Config = {}
-        tree.draw(self._level, rng.random(self._width).tolist(), config)
+        tree.draw(self._level, point.tolist(), config)
         return config
+
+    def _excess(self, point: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+        """By how much the config drawn from a point `(d,)` violates the constraints; 0 where it satisfies them."""
+        seen = self._seen(self._drawn(point))
+        return sum(rule.excess(seen) for rule in self._rules)
 
     def _satisfying(self, make: Callable[[], Config]) -> Config:
         """The first config made that satisfies every constraint."""
         if not self._rules:
             return make()
-        violated: Counter[str] = Counter()
+        made = []
         for _ in range(_TRIES):
-            config = make()
-            name = self.satisfies(config)
-            if name is None:
-                return config
-            violated[name] += 1
+            made.append(make())
+            if self.satisfies(made[-1]) is None:
+                return made[-1]
+        raise self._unsatisfied(made)
+
+    def _unsatisfied(self, configs: Iterable[Config]) -> SpaceError:
+        """The error that names the constraint which most of the configs violate."""
+        violated = Counter(self.satisfies(config) or "" for config in configs)
         name, times = violated.most_common(1)[0]
-        raise SpaceError(
+        return SpaceError(
             f"no config found in {_TRIES} tries that satisfies the constraints; {name!r} was violated {times} times",
             hint=f"Widen the space or the constraint. {self._shown(name)}",
         )
@@ -371,29 +447,40 @@ class Space:
                 raise SpaceError(f"there is no path {path!r}", hint=nearest_hint(path, self.paths))
 
 
-def _sections(data: Any) -> tuple[Any, Any]:
-    """The entries and the constraints of either JSON form."""
+_RULES = {"constraints": "constraint", "known": "known number"}
+"""The sections beside the entries, and what stands in them."""
+
+
+def _sections(data: Any) -> Mapping[str, Any]:
+    """The sections of either JSON form."""
     if not isinstance(data, Mapping):
-        return data, {}
+        return {"entries": data}
     if "entries" not in data:
-        return {name: value for name, value in data.items() if name != "constraints"}, data.get("constraints", {})
+        entries = {name: value for name, value in data.items() if name not in _RULES}
+        return {**data, "entries": entries}
     for name in data:
-        if name not in ("entries", "constraints"):
+        if name not in ("entries", *_RULES):
             raise SpaceError(f"{name!r} beside 'entries'", hint="Move it into 'entries'.")
-    return data["entries"], data.get("constraints", {})
+    return data
 
 
-def _rules_of(stored: Any, functions: Mapping[str, Rule]) -> dict[str, Rule]:
-    """The stored constraints, with the functions in the places that JSON left empty."""
-    if not isinstance(stored, Mapping):
-        raise SpaceError(f"constraints is a mapping from name to expression, not {stored!r}")
-    for name in functions:
-        if name not in stored:
-            raise SpaceError(f"there is no constraint {name!r}", hint=nearest_hint(name, stored))
+def _written(rules: Mapping[str, Rule]) -> dict[str, str | None]:
+    """The rules as JSON, with None for functions."""
+    return {name: rule if isinstance(rule, str) else None for name, rule in rules.items()}
+
+
+def _stored(rules: Any, section: str) -> Mapping[str, Rule | None]:
+    if not isinstance(rules, Mapping):
+        raise SpaceError(f"{section} is a mapping from name to expression, not {rules!r}")
+    return rules
+
+
+def _rules_of(stored: Mapping[str, Rule | None], functions: Mapping[str, Rule], kind: str) -> dict[str, Rule]:
+    """The rules of a kind, with the functions in the places that JSON left empty."""
     for name, rule in stored.items():
         if rule is None and name not in functions:
             raise SpaceError(
-                f"constraint {name!r} is a function, which JSON cannot hold",
-                hint=f"Give it again: Space.from_json(data, constraints={{{name!r}: ...}}).",
+                f"{kind} {name!r} is a function, which JSON cannot hold",
+                hint=f"Give it again: Space.from_json(data, {{{name!r}: ...}}).",
             )
     return {name: functions[name] if rule is None else rule for name, rule in stored.items()}
