@@ -24,6 +24,7 @@ from tunewell.honest.vault import Reading, Sealed, Split, readings_of, sealed_of
 from tunewell.method import Method, from_json, to_json
 from tunewell.order import ordered, waits_for
 from tunewell.owner import new_owner
+from tunewell.pareto import Tradeoff
 from tunewell.protocols import Store
 from tunewell.space import Config, Space
 from tunewell.study import Act, Best, Entry, Event, Failure, Goal, Job, Limits, Metrics, Result, Settings, Steps, Study
@@ -295,12 +296,14 @@ class LiveStudy(Study):
         """What luck may have in the best config, from the number of validation rows; None where nothing tells."""
         return luck_of(self)
 
-    def read_vault(self, score: Callable[[Best, Sealed], float]) -> Reading:
+    def read_vault(self, score: Callable[[Best, Sealed], float], of: Tradeoff | None = None) -> Reading:
         """The test score of the best config: `score(best, sealed)`, once. The read is logged before it happens.
 
+        Where there are several goals it is that of a point `of` the front (`study.pareto`), of its knee where that is
+        left out; `best` has its estimate of the first goal.
         Raises StudyError when nothing is sealed or nothing has finished.
         """
-        return self._read_vault(score, [])
+        return self._read_vault(score, [], of)
 
     def overtuning(self, score: Callable[[Best, Sealed], float]) -> Overtuning:
         """Whether the search went on for too long: the test scores of all incumbents, in one more read of the vault.
@@ -313,8 +316,10 @@ class LiveStudy(Study):
         assert reading.score is not None
         return overtuning([self.objectives[0].loss(each) for each in (*reading.others.values(), reading.score)])
 
-    def _read_vault(self, score: Callable[[Best, Sealed], float], others: Sequence[Best]) -> Reading:
-        record, found = self.sealed, best_of(self)
+    def _read_vault(
+        self, score: Callable[[Best, Sealed], float], others: Sequence[Best], of: Tradeoff | None = None
+    ) -> Reading:
+        record, found = self.sealed, self._chosen(of)
         if record is None or self.files is None or found is None:
             what = "nothing has finished yet" if record is not None else "the study has no sealed test set"
             raise StudyError(what, hint="Open the study with data=Split(x, y).")
@@ -330,6 +335,12 @@ class LiveStudy(Study):
         end = {"read": number, "score": float(score(found, sealed)), **({"others": earlier} if earlier else {})}
         self.write(Act("vault", end, by=self.owner))
         return self.readings[-1]
+
+    def _chosen(self, of: Tradeoff | None) -> Best | None:
+        """Whose test score is read: that of a point of the front, where one is named or there are several goals."""
+        if of is None and (len(self.objectives) < 2 or not len(self.pareto)):
+            return best_of(self)
+        return (self.pareto.knee if of is None else of).by(self.objectives[0].metric)
 
     def seal(self, data: Split) -> None:
         """Seal the test rows of `data`; when the study has sealed rows already, check that they are the same."""
