@@ -150,9 +150,10 @@ def switches(quick: bool) -> Iterator[Row]:
     number = 5 if quick else 100
     counts = [len(under_noise(seed).incumbents) - 1 for seed in range(number)]
     yield Row(statistics.fmean(counts), 4.19, "switches of the incumbent in 100 trials of pure noise", "<= 1")
-    seen = [100.0 * switches_to_better(seed) for seed in range(number)]
-    name = "a config that is one noise better becomes the incumbent within 10 results"
-    yield Row(statistics.fmean(seen), name=name, target="" if quick else ">= 80", unit="%")
+    for how, target in (("its own", ">= 80"), ("in turns with the incumbent", ">= 80"), ("of ten such configs", "")):
+        seen = [100.0 * switches_to_better(seed, how) for seed in range(number)]
+        name = f"a config that is one noise better becomes the incumbent within 10 results, {how}"
+        yield Row(statistics.fmean(seen), name=name, target="" if quick else target, unit="%")
 
 
 def under_noise(seed: int) -> Study:
@@ -164,13 +165,19 @@ def under_noise(seed: int) -> Study:
     return study
 
 
-def switches_to_better(seed: int) -> bool:
-    """After 100 equal trials, a config that is better by one noise gets ten results."""
+def switches_to_better(seed: int, how: str) -> bool:
+    """After 100 equal trials ten results follow: all of a config that is better by one noise; five of it and five of
+    the incumbent, as where both are finalists; or one each of ten such configs, which single results hardly tell.
+    """
     study = under_noise(seed)
+    held = study.jobs[study.incumbents[-1][1]].config
     rng = np.random.default_rng([seed, 1])
     for place in range(10):
-        answer(study, Job({"x": 0.999}, 1, seed=place), rng.normal() - 1, {"loss": 1.0})
-    return any(study.jobs[trial].config["x"] == 0.999 for _, trial in study.incumbents)
+        is_held = how == "in turns with the incumbent" and place % 2 == 1
+        config = {"x": 0.991 + 0.0005 * place * (how == "of ten such configs")}
+        job = Job(held, 1, seed=1 + place // 2) if is_held else Job(config, 1, seed=place)
+        answer(study, job, rng.normal() - (not is_held), {"loss": 1.0})
+    return any(study.jobs[trial].config["x"] > 0.99 for _, trial in study.incumbents)
 
 
 def opened(seed: int) -> Study:

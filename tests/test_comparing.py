@@ -8,6 +8,7 @@ import pytest
 import tunewell as tw
 from tunewell.cli import main
 from tunewell.errors import StudyError
+from tunewell.study import Act, Job, Result, Study
 
 SPACE = {"x": tw.Float(0, 1)}
 
@@ -73,3 +74,18 @@ def test_a_new_best_needs_more_than_luck():
     lowest = np.minimum.accumulate([study.loss(job) for job in study.jobs])
     assert len(study.incumbents) - 1 < len(set(lowest)) - 1
     assert study.incumbents[0][1] == 0
+
+
+def test_what_was_measured_again_and_again_is_not_kept_out_by_a_lucky_number():
+    study = Study()
+    opening = {"seed": 1, "space": tw.Space(SPACE).to_json(), "goals": [{"metric": "loss"}]}
+    study.commit(Act("open", {**opening, "method": {"method": "Random"}}))
+    losses = [0.0, 0.4, -0.3, 0.2, -0.2, 0.5, 0.1, -0.1, 0.3, -1.9]
+    again = [-0.5, -1.1, -1.3, -0.8, -1.0, -1.2]
+    jobs = [Job({"x": place / 60}, 1) for place in range(len(losses))]
+    jobs += [Job({"x": 0.9}, 1, seed=seed) for seed in range(len(again))]
+    for job, loss in zip(jobs, losses + again, strict=True):
+        begun = study.start(job)
+        study.commit(begun)
+        study.commit(Result(begun.id, "done", {"loss": loss}, step=1, std={"loss": 1.0}))
+    assert study.incumbents[-1][1] == len(losses)

@@ -24,6 +24,7 @@ from tunewell.honest.vault import Reading, Sealed, Split, readings_of, score_of,
 from tunewell.method import Method, from_json, to_json
 from tunewell.order import ordered, waits_for
 from tunewell.owner import new_owner
+from tunewell.pareto import Tradeoff
 from tunewell.protocols import Store
 from tunewell.space import Config, Space
 from tunewell.study import Act, Best, Entry, Event, Failure, Goal, Job, Limits, Metrics, Result, Settings, Steps, Study
@@ -293,14 +294,16 @@ class LiveStudy(Study):
         """What luck may have in the best config, from the number of validation rows; None where nothing tells."""
         return luck_of(self)
 
-    def read_vault(self, score: Callable[[Best, Sealed], Any]) -> Reading:
+    def read_vault(self, score: Callable[[Best, Sealed], Any], of: Tradeoff | None = None) -> Reading:
         """The test score of the best config: `score(best, sealed)`, once. The read is logged before it happens.
 
         `score` returns a number in the metric of the goal, or a number for each test row `(n,)`, whose mean is the
         score and whose spread tells its error; or one of these by the name of another metric that trials report, as in
-        `{"accuracy": 0.97}`. Raises StudyError when nothing is sealed or nothing has finished.
+        `{"accuracy": 0.97}`. Where there are several goals the score is that of a point `of` the front
+        (`study.pareto`), of its knee where that is left out; `best` has its estimate of the first goal.
+        Raises StudyError when nothing is sealed or nothing has finished.
         """
-        return self._read_vault(score, [])
+        return self._read_vault(score, [], of)
 
     def overtuning(self, score: Callable[[Best, Sealed], Any]) -> Overtuning:
         """Whether the search went on for too long: the test scores of all incumbents, in one more read of the vault.
@@ -316,8 +319,10 @@ class LiveStudy(Study):
             raise StudyError(f"the test function scores {reading.metric!r}, and {goal!r} is what was tuned for")
         return overtuning([self.objectives[0].loss(each) for each in (*reading.others.values(), reading.score)])
 
-    def _read_vault(self, score: Callable[[Best, Sealed], Any], others: Sequence[Best]) -> Reading:
-        record, found = self.sealed, best_of(self)
+    def _read_vault(
+        self, score: Callable[[Best, Sealed], Any], others: Sequence[Best], of: Tradeoff | None = None
+    ) -> Reading:
+        record, found = self.sealed, self._chosen(of)
         if record is None or self.files is None or found is None:
             what = "nothing has finished yet" if record is not None else "the study has no sealed test set"
             raise StudyError(what, hint="Open the study with data=Split(x, y).")
@@ -330,10 +335,17 @@ class LiveStudy(Study):
         self.write(Act("vault", intent, by=self.owner))
         sealed = unseal(self.files / "vault", record)
         size, goal = len(sealed.test.y), self.objectives[0].metric
-        earlier = {str(each.trial): score_of(score(each, sealed), size).value for each in others if each != found}
+        rivals = [each for each in others if each.trial != found.trial]
+        earlier = {str(each.trial): score_of(score(each, sealed), size).value for each in rivals}
         end = {"read": number, **score_of(score(found, sealed), size).end(goal, found.metrics)}
         self.write(Act("vault", {**end, "others": earlier} if earlier else end, by=self.owner))
         return self.readings[-1]
+
+    def _chosen(self, of: Tradeoff | None) -> Best | None:
+        """Whose test score is read: that of a point of the front, where one is named or there are several goals."""
+        if of is None and (len(self.objectives) < 2 or not len(self.pareto)):
+            return best_of(self)
+        return (self.pareto.knee if of is None else of).by(self.objectives[0].metric)
 
     def seal(self, data: Split) -> None:
         """Seal the test rows of `data`; when the study has sealed rows already, check that they are the same."""

@@ -17,7 +17,7 @@ import msgspec
 from tunewell.errors import StudyError
 from tunewell.events import Goal, Metrics
 from tunewell.space import Config
-from tunewell.trials import Standing, compared, contenders, first_of_lineage
+from tunewell.trials import Best, Standing, compared, contenders, first_of_lineage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +48,21 @@ class Tradeoff(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         entries = "".join(f"\n  {name} = {value!r}" for name, value in self.config.items())
         return f"trial {self.trial}: {', '.join(map(self._shown, self.values))}{entries}"
+
+    def by(self, metric: str) -> Best:
+        """What it is by one objective alone; where the width of its interval comes from is not said."""
+        return Best(
+            config=self.config,
+            trial=self.trial,
+            metric=metric,
+            value=self.values[metric],
+            estimate=self.estimates[metric],
+            interval=self.intervals[metric],
+            noise="",
+            seeds=self.seeds,
+            metrics=self.metrics,
+            checkpoint=self.checkpoint,
+        )
 
     def _shown(self, metric: str) -> str:
         interval = self.intervals[metric]

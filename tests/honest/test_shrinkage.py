@@ -102,3 +102,28 @@ def test_results_after_the_first_count_without_shrinkage():
     found = Belief(Measured(groups, [1.0] * 100 + [1 / np.sqrt(12)]))
     assert found.better_by(groups[100][1:], 100, 0) > found.better(100, 0)
     assert found.better_by([], 100, 0) == 0.0
+
+
+def test_a_config_far_better_than_all_others_is_believed_what_was_measured_of_it():
+    rng = np.random.default_rng(4)
+    groups = [[value] for value in rng.normal(0, 0.5, 60)]
+    belief = Belief(Measured([*groups, [-6.0, -6.2, -5.8]]), 0.3)
+    low, high = belief.interval(60)
+    assert low < -6.0 < high
+    assert belief.moments()[0][60] == pytest.approx(-6.0, abs=0.05)
+
+
+def test_tails_leave_the_winner_of_a_plain_search_unbiased():
+    bias = []
+    for seed in range(300):
+        rng = np.random.default_rng([seed, 5])
+        truth = rng.normal(size=100)
+        estimates = Belief(Measured((truth + 0.3 * rng.normal(size=100))[:, None], np.full(100, 0.3))).moments()[0]
+        bias.append(estimates.min() - truth[estimates.argmin()])
+    assert abs(np.mean(bias)) <= 0.05
+
+
+def test_the_chances_of_two_configs_to_be_the_better_one_sum_to_one():
+    belief = Belief(Measured([[0.0, 0.1], [0.3], [-2.0], [0.5], [0.4]]), 0.2)
+    assert belief.better(0, 2) + belief.better(2, 0) == pytest.approx(1)
+    assert belief.better(2, 0) > 0.99

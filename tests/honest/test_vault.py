@@ -78,6 +78,17 @@ def test_the_winner_is_scored_once_and_every_read_is_in_the_log(caplog):
     assert tw.verify(study).holds
 
 
+def test_of_several_goals_the_knee_meets_the_test_set_or_the_point_that_is_named():
+    goals = ["loss", "size"]
+    study = tw.open_study(space={"x": tw.Float(0.0, 1.0)}, minimize=goals, data=Split(*data()))
+    for x, loss, size in ((0.1, 0.0, 9.0), (0.5, 1.0, 1.0), (0.9, 8.0, 0.0)):
+        study.add({"x": x}, {"loss": loss, "size": size})
+    assert study.read_vault(lambda best, sealed: best.config["x"]).score == 0.5
+    least = study.pareto.best("size")
+    reading = study.read_vault(lambda best, sealed: best.value, of=least)
+    assert (reading.config, reading.trial, reading.score) == (least.config, least.trial, 8.0)
+
+
 def test_a_read_that_failed_is_still_in_the_log():
     study = tw.open_study(space={"x": tw.Float(0.0, 1.0)}, minimize="loss", data=Split(*data()))
     study.add({"x": 0.5}, 1.0)

@@ -4,10 +4,14 @@ B. Efron, C. Morris: Stein's estimation rule and its competitors. JASA 68, 1973.
 A. Gelman, J. Carlin, H. Stern, D. Rubin: Bayesian data analysis. Chapman & Hall, 1995, section 5.4: the normal model
 with the spread of the groups unknown, on a grid.
 
-True losses are normal about a centre; each result is its config's true loss and noise. Centre, spread and noise are
-integrated over a grid. Of configs that are bad at first sight only that is used: how bad they are says nothing of the
-good ones (a censored normal). Which config is measured again depends on results that the model holds, and so needs no
-correction.
+J. W. Tukey: A survey of sampling from contaminated distributions. In: Contributions to probability and statistics,
+Stanford University Press, 1960: the normal with tails.
+
+True losses are normal about a centre, a few of them wider; each result is its config's true loss and noise. Centre,
+spread and noise are integrated over a grid. Of configs that are bad at first sight only that is used: how bad they are
+says nothing of the good ones (a censored normal). Which config is measured again depends on results that the model
+holds, and so needs no correction. The wider ones are there for searches that learn: they find configs that nothing
+before resembled, and what is measured of these has to count more than where the others lie.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr, ndtr, softmax
 
 Array = NDArray[np.float64]
 
@@ -25,6 +29,9 @@ _SHARE, _MOST = 0.25, 200
 
 _TRUST = 0.15
 """The scale of the Cauchy prior of the logarithm of the factor by which known errors are wrong."""
+
+_PARTS = ((0.99, 1.0), (0.01, 4.0))
+"""Of the true losses: which share of them lies how many spreads wide."""
 
 _CENTRES, _SPREADS, _NOISES = 15, 18, 9
 """Points of the grid."""
@@ -87,12 +94,13 @@ class Measured:
 
 
 class Belief:
-    """What the results say of the true loss of each config: normal posteriors (g, n) over g points of the grid.
+    """What the results say of the true loss of each config: a mixture of normal posteriors, of `_PARTS` at each point
+    of the grid.
 
     `noise` is the standard deviation of one result where it is known; left out, repetitions tell it, and at least one
     is needed. Standard errors that the results carry are believed up to a factor, about 1, that repetitions tell; then
-    `noise` is that factor.
-    is needed. `whole`: how bad the bad ones are counts as well, because they may be good at something else.
+    `noise` is that factor. `whole`: how bad the bad ones are counts as well, because they may be good at something
+    else.
     """
 
     def __init__(self, measured: Measured, noise: float | None = None, whole: bool = False) -> None:
@@ -100,38 +108,42 @@ class Belief:
         self._centres, self._spreads, self._noises, self.weights = _grid(measured, noise, whole)
         self.noise = float(self.weights @ self._noises)
 
-    def _of(self, config: int | NDArray[np.intp]) -> tuple[Array, Array]:
-        """Means and variances of the posteriors of some configs, (g, ...)."""
+    def _of(self, config: int | NDArray[np.intp]) -> tuple[Array, Array, Array]:
+        """Means, variances and shares of the posteriors of k configs, (parts, g, k): shares of a point sum to 1."""
         index = np.atleast_1d(config)
-        variances = _variances(self.measured, self._noises, index)
-        pull = self._spreads[:, None] ** 2 / (self._spreads[:, None] ** 2 + variances)
-        centres = self._centres[:, None]
-        return centres + pull * (self.measured.means[index] - centres), pull * variances
+        errors, centres = _variances(self.measured, self._noises, index), self._centres[:, None]
+        off = self.measured.means[index] - centres
+        priors = np.stack([(width * self._spreads[:, None]) ** 2 for _, width in _PARTS])
+        pull = priors / (priors + errors)
+        logs = np.stack([_log_density(off, errors, self._spreads[:, None], part) for part in _PARTS])
+        return centres + pull * off, pull * errors, softmax(logs, 0)
 
     def moments(self) -> tuple[Array, Array]:
         """Means `(n,)` and standard deviations `(n,)` of the true losses."""
         n = len(self.measured.means)
         means, deviations = np.empty(n), np.empty(n)
-        for block in np.array_split(np.arange(n), n // 500 + 1):
-            mean, variance = self._of(block)
-            means[block] = self.weights @ mean
-            deviations[block] = np.sqrt(self.weights @ (variance + (mean - means[block]) ** 2))
+        for block in np.array_split(np.arange(n), n // 250 + 1):
+            mean, variance, share = self._of(block)
+            weights = share * self.weights[:, None]
+            means[block] = (weights * mean).sum((0, 1))
+            deviations[block] = np.sqrt((weights * (variance + (mean - means[block]) ** 2)).sum((0, 1)))
         return means, deviations
 
     def interval(self, config: int, level: float = 0.9) -> tuple[float, float]:
         """The central interval that holds the true loss with probability `level`."""
-        mean, variance = (column[:, 0] for column in self._of(config))
-        deviation = np.sqrt(variance)
+        mean, variance, share = (column[:, :, 0].ravel() for column in self._of(config))
+        weights, deviation = share * np.tile(self.weights, len(_PARTS)), np.sqrt(variance)
         at = np.linspace((mean - 6 * deviation).min(), (mean + 6 * deviation).max(), 2000)
-        below = self.weights @ ndtr((at - mean[:, None]) / deviation[:, None])
+        below = weights @ ndtr((at - mean[:, None]) / deviation[:, None])
         low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below, at)
         return float(low), float(high)
 
     def better(self, config: int, other: int) -> float:
         """The probability that the true loss of `config` is below that of `other`."""
-        (mean, variance), (mean_of_other, variance_of_other) = self._of(config), self._of(other)
-        z = (mean_of_other - mean) / np.sqrt(variance + variance_of_other)
-        return float(self.weights @ ndtr(z[:, 0]))
+        mean, variance, share = (column[:, None, :, 0] for column in self._of(config))
+        means, variances, shares = (column[None, :, :, 0] for column in self._of(other))
+        below = share * shares * ndtr((means - mean) / np.sqrt(variance + variances))
+        return float(below.sum((0, 1)) @ self.weights)
 
     def better_by(self, again: Sequence[float], config: int, other: int) -> float:
         """The probability that the true loss of `config` is below that of `other`, by the results of `config` after
@@ -139,10 +151,16 @@ class Belief:
         """
         if not again:
             return 0.0
-        count = self.measured.counts[config]
-        (mean, variance), errors = self._of(other), _variances(self.measured, self._noises, np.array([config]))
-        z = (mean - np.mean(again)) / np.sqrt(variance + errors * count / len(again))
-        return float(self.weights @ ndtr(z[:, 0]))
+        mean, variance, share = (column[:, :, 0] for column in self._of(other))
+        errors = _variances(self.measured, self._noises, np.array([config]))[:, 0]
+        error = errors * self.measured.counts[config] / len(again)
+        return float((share * ndtr((mean - np.mean(again)) / np.sqrt(variance + error))).sum(0) @ self.weights)
+
+
+def _log_density(off: Array, errors: Array, spreads: Array, part: tuple[float, float]) -> Array:
+    """Of means that are `off` the centre, by one of the parts, up to a constant."""
+    variance = (part[1] * spreads) ** 2 + errors
+    return np.asarray(np.log(part[0]) - 0.5 * (off**2 / variance + np.log(variance)))
 
 
 def _variances(measured: Measured, noises: Array, index: NDArray[np.intp]) -> Array:
@@ -188,10 +206,11 @@ def _log_likelihood(measured: Measured, centre: Array, spread: Array, noise: Arr
     share = 1.0 if whole else min(_SHARE, _MOST / len(first))
     cut = float(np.partition(first, k := min(len(first) - 1, max(3, int(share * len(first)))))[k])
     full, bad = np.flatnonzero((measured.means <= cut) | ~once), np.flatnonzero(once & (measured.means > cut))
-    variance = spread[:, None] ** 2 + _variances(measured, noise, full)
-    log: Array = -0.5 * ((measured.means[full] - centre[:, None]) ** 2 / variance + np.log(variance)).sum(1)
+    off, errors = measured.means[full] - centre[:, None], _variances(measured, noise, full)
+    log = np.logaddexp(*(_log_density(off, errors, spread[:, None], part) for part in _PARTS)).sum(1)
     log -= measured.freedom * np.log(noise) + measured.scatter / (2 * noise**2)
     if measured.errors is not None:
         log -= np.log1p((np.log(noise) / _TRUST) ** 2)  # heavy tails: repetitions that say otherwise win
     error = noise if measured.errors is None or not len(bad) else noise * float(np.median(measured.errors[bad]))
-    return np.asarray(log + len(bad) * log_ndtr((centre - cut) / np.hypot(spread, error)))
+    above = (np.log(share) + log_ndtr((centre - cut) / np.hypot(width * spread, error)) for share, width in _PARTS)
+    return np.asarray(log + len(bad) * np.logaddexp(*above))

@@ -130,7 +130,8 @@ class Confirm:
         if default is not None:
             return _next_seed(root, default, seeds)
         if found.noise == "std" or repeated + pending.sum() >= _PROBES:
-            choice = _most_worth(found, candidates, pending, self._left(study)) if repeated >= 1 else None
+            is_told = found.noise == "std" or repeated >= 1
+            choice = _most_worth(found, candidates, pending, self._left(study)) if is_told else None
         else:
             choice = int((repeated + pending.sum()) % len(candidates))
         return _beside_default(root, configs[0], seeds) if choice is None else _next_seed(root, configs[choice], seeds)
