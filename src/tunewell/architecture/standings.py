@@ -21,6 +21,7 @@ from tunewell.honest.ranks import rank_correlation
 
 if TYPE_CHECKING:
     from tunewell.study import Study
+    from tunewell.trials import Trial
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Interval: TypeAlias = tuple[float, float]
@@ -55,22 +56,28 @@ class Standing(msgspec.Struct, frozen=True):
 def standings(study: Study, proxies: Mapping[str, Callable[[Any], float]]) -> list[Standing]:
     """For each proxy, a function of a config, how well it ranks the finished trials of a study, best first.
 
-    One is called "parameters". All are the larger the better. Raises StudyError without it, for several goals, and for
-    fewer than eight trials; for an interval of use, have thirty.
+    One is called "parameters". All are the larger the better. Best on trials at random: those that a search chose are
+    alike. Raises StudyError without the number of parameters, for several goals, and for fewer than eight trials; for
+    intervals that say something, have thirty.
     """
     if RIVAL not in proxies:
-        raise StudyError(
-            f"the proxies {sorted(proxies)}", hint=f'One has to be "{RIVAL}", which the others have to beat.'
-        )
-    trials = [trial for trial in study.trials if trial.status == "done" and math.isfinite(trial.value)]
-    longest = [trial for trial in trials if trial.step == max(trial.step for trial in trials)]
-    if len(longest) < _FEWEST or len(study.objectives) != 1:
-        told = f"{len(longest)} finished trials and {len(study.objectives)} goals"
+        told = f"the proxies {sorted(proxies)}"
+        raise StudyError(told, hint=f'One has to be "{RIVAL}", which the others have to beat.')
+    trials = _longest(study)
+    if len(trials) < _FEWEST or len(study.objectives) != 1:
+        told = f"{len(trials)} finished trials and {len(study.objectives)} goals"
         raise StudyError(told, hint=f"Ranks need {_FEWEST} trials of one goal at least, better 30.")
     sign = 1.0 if study.objectives[0].maximize else -1.0
-    values = np.array([sign * trial.value for trial in longest])
-    scores = {name: np.array([proxy(trial.config) for trial in longest]) for name, proxy in proxies.items()}
+    values = np.array([sign * trial.value for trial in trials])
+    scores = {name: np.array([proxy(trial.config) for trial in trials]) for name, proxy in proxies.items()}
     return sorted(_standings(values, scores), key=lambda standing: -standing.correlation)
+
+
+def _longest(study: Study) -> list[Trial]:
+    """The finished trials with the most steps."""
+    trials = [trial for trial in study.trials if trial.status == "done" and math.isfinite(trial.value)]
+    most = max((trial.step for trial in trials), default=0)
+    return [trial for trial in trials if trial.step == most]
 
 
 def _standings(values: Array, scores: Mapping[str, Array]) -> list[Standing]:
