@@ -56,6 +56,7 @@ SOURCES: dict[str, tw.Method] = {
     "Hyperband(TPE())": tw.Hyperband(tw.TPE()),
     "ASHA(TPE())": tw.ASHA(tw.TPE()),
     "Hyperband(Bayes())": tw.Hyperband(tw.Bayes(limit=100)),
+    "Hyperband(Bayes(), eta=4)": tw.Hyperband(tw.Bayes(limit=100), eta=4),
     "ASHA(Bayes())": tw.ASHA(tw.Bayes(limit=100)),
     "FreezeThaw(Random())": tw.FreezeThaw(tw.Random()),
     "FreezeThaw(Bayes())": tw.FreezeThaw(tw.Bayes(limit=100)),
