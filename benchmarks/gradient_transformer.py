@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from tunewell.hypergradient import SGD, Training
 
 WIDTH, CONTEXT, HEADS = 32, 32, 4
-LR, MOMENTUM = 0.03, 0.9
+LR, MOMENTUM = 0.01, 0.9
 
 
 class Block(torch.nn.Module):  # type: ignore[misc]
@@ -86,6 +86,4 @@ def training(steps: int) -> Training:
     rows = windows(96, 0, 40_000, 1), windows(48, 50_000, 90_000, 2)
     parts = (outputs, output_loss, penalty)
     optimizer = SGD(LR, MOMENTUM)
-    return Training(
-        module, train_loss, val_loss, *rows, optimizer=optimizer, steps=steps, batch=24, gauss_newton=parts
-    )
+    return Training(module, train_loss, val_loss, *rows, optimizer=optimizer, steps=steps, batch=24, gauss_newton=parts)

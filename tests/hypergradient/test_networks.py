@@ -159,6 +159,36 @@ def test_the_curvature_of_gauss_and_newton_is_labelled_and_exact_for_linear_outp
     assert not any("positive" in doubt for doubt in implicit(early, {"decay": 1e-3}, trust=None).doubts)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_mean_of_the_way_makes_more_of_training_that_stops_early(seed):
+    """Quadratics that slow directions have not left yet: what a penalty did on the way is seen at the mean."""
+    draw = torch.Generator().manual_seed(seed)
+    start, aim, away = torch.randn(3, 40, generator=draw, dtype=torch.float64)
+    curvature = torch.logspace(-2, 0, 40, dtype=torch.float64)
+    module = torch.nn.Linear(40, 1, bias=False).double()
+    with torch.no_grad():
+        module.weight.copy_(3 * start[None])
+
+    def train_loss(params, hparams, batch):
+        weights = params["weight"][0]
+        penalty = hparams["decay"].repeat_interleave(10) * weights**2
+        return 0.5 * (batch * (weights - aim) ** 2 + penalty).sum()
+
+    def val_loss(params, batch):
+        return 0.5 * (batch * (params["weight"][0] - aim - 0.5 * away) ** 2).sum()
+
+    one = Training(module, train_loss, val_loss, curvature, curvature, optimizer=SGD(0.1), steps=200)
+    values, settings = {"decay": np.full(4, 1e-2)}, {"shift": 1 / (0.1 * 200), "trust": None}
+    exact = reverse(one, values).gradient["decay"]
+    weights, path = one.trained_with_mean(values)
+    assert torch.equal(weights, one.trained(values)[0])
+    end = implicit(one, values, weights=weights, **settings)
+    mean = implicit(one, values, weights=weights, path=path, **settings)
+    apart = [np.linalg.norm(found.gradient["decay"] - exact) for found in (end, mean)]
+    assert apart[1] < 0.6 * apart[0]
+    assert mean.biased == "damped by 0.05; dF/dh at the mean of the way"
+
+
 def test_truncation_is_labelled_and_whole_at_the_full_length():
     one = training()
     assert truncated(one, VALUES, last=30).flat() == pytest.approx(reverse(one, VALUES).flat())

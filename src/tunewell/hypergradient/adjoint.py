@@ -34,6 +34,7 @@ def implicit(
     *,
     start: Any = None,
     weights: Any = None,
+    path: Any = None,
     solver: Literal["conjugate", "neumann"] = "conjugate",
     tolerance: float = 1e-10,
     most: int | None = None,
@@ -48,8 +49,9 @@ def implicit(
     `start`: weights to begin solving from; `weights`: solved already, nothing is solved. The system is solved to a
     relative residual `tolerance` or with `most` products: by conjugate gradients, with `damping`, a share of the
     largest curvature, and `shift`, a curvature, added to all of them; or by Neumann's series of `most` terms (50). A
-    shift of 1 / (lr steps) does for the answer what stopping after so many steps does for training. `check` compares it
-    with central differences along one direction, which solves twice more.
+    shift of 1 / (lr steps) does for the answer what stopping after so many steps does for training; dF/dh is then
+    better taken on the way, at `path`, the mean of the weights. `check` compares it with central differences along one
+    direction, which solves twice more.
 
     With `bound=False` the error is not estimated, which saves half of the products or more, and refuses nothing.
 
@@ -60,13 +62,13 @@ def implicit(
     if weights is None:
         weights = inner.solve(values, start)
     solve = _solver(solver, tolerance, most, damping, shift)
-    place = _Place(inner, layout, values, weights, solve)
+    place = _Place(inner, layout, values, weights, solve, path)
     sentence = inner.doubt(weights, values)
     found = Hypergradient(
         place.loss,
         layout.plain(place.gradient),
         "implicit",
-        biased="; ".join(filter(None, [_told(damping, shift), getattr(inner, "bias", "")])),
+        biased="; ".join(filter(None, [_told(damping, shift, path), getattr(inner, "bias", "")])),
         held=tuple(layout.held),
         stationarity=norm(place.residual),
         residual=place.solution.residual(place.slope),
@@ -80,9 +82,10 @@ def implicit(
     return judged(found, trust, float(np.linalg.norm(layout.flat(_arrays(layout, values)))))
 
 
-def _told(damping: float, shift: float) -> str:
+def _told(damping: float, shift: float, path: Any) -> str:
     parts = [f"{damping:g} of the largest curvature"] * bool(damping) + [f"{shift:g}"] * bool(shift)
-    return f"damped by {' and '.join(parts)}" if parts else ""
+    told = [f"damped by {' and '.join(parts)}"] * bool(parts) + ["dF/dh at the mean of the way"] * (path is not None)
+    return "; ".join(told)
 
 
 def _solver(solver: str, tolerance: float, most: int | None, damping: float, shift: float) -> Solve:
@@ -119,13 +122,16 @@ class Parts(NamedTuple):
 class _Place:
     """The gradient at some weights, and the parts that its error is estimated from."""
 
-    def __init__(self, inner: Inner, layout: Layout, values: Mapping[str, Any], weights: Any, solve: Solve) -> None:
+    def __init__(
+        self, inner: Inner, layout: Layout, values: Mapping[str, Any], weights: Any, solve: Solve, path: Any
+    ) -> None:
         self.inner, self.layout, self.values, self.weights, self.solve = inner, layout, values, weights, solve
+        self.path = weights if path is None else path
         self.curvature = inner.curvature(weights, values)
         self.residual = inner.residual(weights, values)
         parts = self._parts(weights, self.curvature)
         self.loss, self.slope, self.solution = parts.loss, parts.slope, parts.solution
-        self.gradient = self._gradient(weights, parts)
+        self.gradient = self._gradient(self.path, parts)
 
     def _parts(self, weights: Any, curvature: Product, start: Any = None) -> Parts:
         loss, slope, direct = self.inner.loss(weights, self.values)
@@ -174,4 +180,4 @@ class _Place:
             return 0.0
         there = self.weights - newton.x
         parts = self._parts(there, self.inner.curvature(there, self.values), start=self.solution.x)
-        return float(np.linalg.norm(self._gradient(there, parts) - self.gradient))
+        return float(np.linalg.norm(self._gradient(self.path - newton.x, parts) - self.gradient))

@@ -174,6 +174,16 @@ class Training:
         """The state after all steps."""
         return self.went(self.optimizer.begin(self.begin), values, range(self.steps))
 
+    def trained_with_mean(self, values: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The weights (p,) after all steps, and the mean of those before each: `weights` and `path` of `implicit`."""
+        state, given = self.optimizer.begin(self.begin), self.values(values)
+        total = torch.zeros_like(self.begin)
+        with torch.no_grad():
+            for number in range(self.steps):
+                total += state[0]
+                state = self.step(state, given, number)
+        return state[0], total / self.steps
+
     def went(self, state: State, values: Mapping[str, Any], steps: range) -> State:
         """The state after some steps more, without a graph."""
         given = self.values(values)
