@@ -47,8 +47,8 @@ class CMAES:
     generation are `population` results (left out: 4 + 3 ln(d), rounded down), and no fewer than jobs are pending.
     Integers and ordered options are cells of the same distribution, which keeps a margin beyond the cell of its mean,
     so that none is fixed for ever; and one of each generation is the best config so far with one of them changed to the
-    next value, each such neighbour once. A Choice has a probability for each option, which adapts and has a margin as well.
-    Entries that are inactive take part without effect.
+    next value, each such neighbour once. A Choice has a probability for each option, which adapts and has a margin as
+    well. Entries that are inactive take part without effect.
 
     Where it has converged it begins again, at a random config: with twice the population ("ipop"), or by turns with
     that and with smaller populations and steps ("bipop"). With restarts="none" it ends there.
