@@ -24,19 +24,21 @@ from typing import Any
 from benchmarks.fidelity_runs import instances, regrets
 from benchmarks.figures import Row, alternate, ask, ask_peer, figure
 from benchmarks.quality_functions import FUNCTIONS, regret_after
-from benchmarks.quality_methods import JUDGED, METHODS, PLAIN, method_of
+from benchmarks.quality_methods import DEFAULT, JUDGED, METHODS, PLAIN, method_of
+from benchmarks.quality_noise import offered, reported
 from benchmarks.quality_picture import picture
-from benchmarks.quality_runs import BUILT, PEERS, Contender, Ours, Peer, Trace, fill, missing, play, say, traces_of
+from benchmarks.quality_runs import BUILT, PEERS, Contender, Ours, Peer, fill, missing, play, say
 from benchmarks.quality_statistics import clipped, compare, evaluations_to_reach, holm, interval, ranks, task_means
 from benchmarks.quality_table import Table, comparisons, complete, curve, lines, means_at, table_of, tasks_of
 from benchmarks.tasks import groups, known, spread_evenly, task
-from tunewell.contract.methods import new_study
-from tunewell.study import Job, Result, canonical
+from tunewell.study import canonical
 
 MARKS = (20, 50, 100)
 TPE = "optuna-tpe"
 CURVED = ("Bayes()", "TPE()", "ASHA(TPE())", "ASHA(Bayes())", "Hyperband(TPE())", "Hyperband(Bayes())")
 """What `Auto` stands beside on learning curves."""
+MORE = 4
+"""Times the seeds of ours where losses are noisy, since luck has a large part in the choice, and our runs are cheap."""
 
 
 # --- the runs --------------------------------------------------------------------------------------------------------
@@ -263,44 +265,21 @@ def is_success(item: tuple[tuple[str, int], Mapping[str, float]]) -> bool:
 
 @figure("noise of half the spread: true regret of the reported best", target="<= 0.8 x peer")
 def noise(quick: bool) -> Iterator[Row]:
-    """At 100, by our end rule. Each peer is offered it, and has the better of that and of its lowest loss."""
-    judged("noisy", quick)
+    """After 100 evaluations, replicates included, of what a user has: `Auto`, which confirms its finalists. Each peer
+    is offered the same, and has the better of that and of its own rule.
+    """
+    judged("noisy", quick, DEFAULT)
     names = chosen("noisy", quick)
-    mine = reported(Ours(JUDGED, METHODS[JUDGED]), names)
-    found = {}
-    for peer in PEERS:
-        offered = [task_means(table_of([peer], names).get(peer.name, {}), 100, names), reported(peer, names)]
-        if all(offered):
-            found[peer.name] = min(offered, key=lambda means: statistics.fmean(means.values()))
-    both = {name: compare(mine, theirs, level=0.9) for name, theirs in found.items()}
+    mine = Ours(DEFAULT, METHODS[DEFAULT], factor=1 if quick else MORE)
+    attempt(mine, names, 1 if quick else None)
+    ours = reported(mine, names)
+    both = {peer.name: compare(ours, found, level=0.9) for peer in PEERS if (found := offered(peer, names))}
     best = max(both, key=lambda name: both[name].ratio)
     for name, each in both.items():
         what = f"with noise, true regret at 100 beside {name}, {each.tasks} tasks"
         yield Row(each.ours, each.theirs, what, None if name == best else "")
     upper = f"with noise, regret over that of {best}: upper end of the 90 % interval"
     yield Row(both[best].high, name=upper, target="<= 1")
-
-
-def reported(contender: Contender, names: Sequence[str]) -> dict[str, float]:
-    """The mean true regret of what our end rule reports, for each task, from the runs that are kept."""
-    found: dict[str, list[float]] = {}
-    for (name, _), trace in traces_of(contender.path).items():
-        if name in names:
-            regret = task(name).regret(trace.losses[end_rule(name, trace)])
-            found.setdefault(name, []).append(clipped(regret))
-    return {name: statistics.fmean(values) for name, values in found.items()}
-
-
-def end_rule(name: str, trace: Trace) -> int:
-    """The evaluation whose config `study.best` reports, on the log of a run."""
-    study = new_study(task(name).space)
-    for config, seen in zip(trace.configs, trace.seen, strict=True):
-        job = study.start(Job(config, 1))
-        study.commit(job)
-        study.commit(Result(job.id, "done", {"loss": seen}, step=1))
-    best = study.best
-    assert best is not None
-    return best.trial
 
 
 # --- eight workers ---------------------------------------------------------------------------------------------------

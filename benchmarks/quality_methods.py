@@ -23,6 +23,9 @@ METHODS: Mapping[str, str] = {
 JUDGED = "Bayes"
 """The method that the targets are about."""
 
+DEFAULT = "Auto"
+"""What a study uses that names no method."""
+
 PLAIN = 'Bayes(output="none", share=0.0)'
 """A plain Gaussian process: Matérn, short scales, no warp, no other proposers."""
 

@@ -35,6 +35,7 @@ from benchmarks.quality_methods import method_of
 from benchmarks.tasks import Task, groups, spread_evenly, task, told, trials_of
 from dev import ROOT, Environment
 from tunewell.contract.methods import Player, new_study
+from tunewell.method import Method
 from tunewell.space import Config
 
 MARKS = (5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 100, 150, 200)
@@ -103,6 +104,11 @@ class Recorder:
 
 def play(expression: str, name: str, seed: int, trials: int, workers: int = 1) -> Trace:
     """A run of one of our methods, in this process, with simulated workers."""
+    return play_method(method_of(expression), name, seed, trials, workers)
+
+
+def play_method(method: Method, name: str, seed: int, trials: int, workers: int = 1) -> Trace:
+    """A run of a method, in this process, with simulated workers."""
     record, left = Recorder(task(name), seed, trials), time.process_time()
 
     def loss(config: Config, step: int) -> float:
@@ -112,7 +118,7 @@ def play(expression: str, name: str, seed: int, trials: int, workers: int = 1) -
         return seen
 
     study = new_study(record.task.space, seed=seed, trials=trials)
-    Player(method_of(expression), loss, workers=workers).play(study)
+    Player(method, loss, workers=workers).play(study)
     return record.trace
 
 

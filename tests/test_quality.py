@@ -16,10 +16,25 @@ import pytest
 
 from benchmarks import quality_methods, quality_runs, tasks
 from benchmarks.figures import FOLDER
+from benchmarks.quality_noise import Visited
 from benchmarks.quality_picture import picture
-from benchmarks.quality_runs import COLUMNS, PEERS, Ours, Peer, Program, Trace, fill, missing, play, rows_of, traces_of
+from benchmarks.quality_runs import (
+    COLUMNS,
+    PEERS,
+    Ours,
+    Peer,
+    Program,
+    Trace,
+    fill,
+    missing,
+    play,
+    play_method,
+    rows_of,
+    traces_of,
+)
 from benchmarks.quality_statistics import compare, evaluations_to_reach, holm, ranks, task_means
 from benchmarks.quality_table import complete, curve, lines
+from tunewell import Confirm
 from tunewell.space import Choice, Float, Int, Ordinal
 
 
@@ -128,6 +143,15 @@ def test_one_of_ours_plays(bowl: str) -> None:
     assert trace.losses == trace.seen
     assert trace.losses != play("Random()", bowl, 1, 30).losses
     assert len(play("Sobol()", bowl, 0, 30, workers=8).configs) == 30
+
+
+def test_a_peer_is_offered_replicates_of_what_it_visited(bowl: str) -> None:
+    trace = play("Random()", f"noisy/{bowl}", 0, 50)
+    again = play_method(Confirm(Visited(tuple(trace.configs))), f"noisy/{bowl}", 0, 50)
+    assert again.seen[:40] == trace.seen[:40]
+    assert len(again.seen) == 50
+    assert all(config in trace.configs[:40] for config in again.configs[40:])
+    assert again.seen[40:] != trace.seen[40:]
 
 
 PROGRAM = """
