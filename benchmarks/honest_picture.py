@@ -18,7 +18,8 @@ from tunewell.honest.shrinkage import Belief, Measured
 NOISE = 0.5
 """Of one result, in spreads of the true losses."""
 
-LOOKS = np.arange(2, 21)
+LOOKS = range(2, 21)
+"""After so many seeds somebody looks."""
 
 
 class Banded(Chart):
@@ -61,7 +62,7 @@ def searched(seed: int, trials: Array) -> list[tuple[float, ...]]:
 
 def told(losses: Array, truth: Array) -> tuple[float, ...]:
     """What stands in the log, and what `study.best` makes of it where results carry their standard error."""
-    belief = Belief(Measured(losses[:, None], np.full(len(losses), NOISE)))
+    belief = Belief(Measured(list(losses[:, None]), np.full(len(losses), NOISE)))
     means, lucky = belief.moments()[0], int(losses.argmin())
     best = int(means.argmin())
     return float(losses[lucky]), float(truth[lucky]), float(means[best]), *belief.interval(best)
@@ -74,9 +75,10 @@ def peeking(pairs: int = 1000) -> Chart:
     one, other = (shared + np.sqrt(0.1) * rng.normal(size=shared.shape) for _ in range(2))
     tested = np.array([ttest_rel(one[:, :n], other[:, :n], axis=1).pvalue <= 0.05 for n in LOOKS])
     compared = np.array([[is_decided(a[:n], b[:n]) for a, b in zip(one, other, strict=True)] for n in LOOKS])
-    lines = {"a t-test after each seed": (LOOKS, 100 * np.maximum.accumulate(tested).mean(1)),
-             "tunewell.compare after each seed": (LOOKS, 100 * compared.mean(1)),
-             "5 %": (LOOKS, np.full(len(LOOKS), 5.0))}  # fmt: skip
+    seeds = np.array(LOOKS, dtype=float)
+    lines = {"a t-test after each seed": (seeds, 100 * np.maximum.accumulate(tested).mean(1)),
+             "tunewell.compare after each seed": (seeds, 100 * compared.mean(1)),
+             "5 %": (seeds, np.full(len(seeds), 5.0))}  # fmt: skip
     chart = Chart(f"Peeking: of {pairs} pairs of equal configs, called different so far", "seeds", "%", lines)
     chart.high[1] = 36.0  # room for the legend
     return chart
