@@ -207,6 +207,16 @@ def test_a_pair_keeps_the_better():
     assert [member.rank[1] for member in members(method, study)] == [0, 1, 2, 2.1]
 
 
+def test_a_converged_population_is_mutated_where_rounding_loses_its_differences():
+    method, study = Evolution.differential(4, strength=0.4, duplicates="allow"), new_study(CUBE)
+    for place in range(4):
+        told(study, {**dict.fromkeys("abcd", 0.0), "abcd"[place]: 10 * 2.0**-40}, float(place))
+    for _ in range(10):
+        job = propose(method, study)
+        assert max(map(abs, job.config.values())) > 1e-6
+        told(study, job.config, 9.0)
+
+
 def test_what_violates_a_constraint_ranks_behind():
     study = new_study(CUBE)
     study.commit(tw.Act("change", {"goals": [{"metric": "loss"}, {"metric": "cost", "at_most": 1.0}]}))

@@ -222,6 +222,8 @@ class Evolution:
         for _ in range(_TRIES):
             three = [others[number] for number in rng.permutation(len(others))[:3].tolist()]
             mutant = differed(space, three[0], three[1], three[2], self.strength, rng)
+            if space.decode(mutant) == three[0]:
+                break  # differences are lost in rounding: the population has converged
             config = space.decode(_crossed(space.encode(target), mutant, self.crossover, rng))
             if space.satisfies(config) is None:
                 return Job(config, study.steps.maximum, tag=(_SLOT, place))
