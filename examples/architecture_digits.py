@@ -24,7 +24,7 @@ OPERATIONS = {
     "pool": lambda width: nn.AvgPool2d(3, stride=1, padding=1),
 }
 SPACE = {
-    "cell": tw.Cell(NODES, list(OPERATIONS)),
+    "cell": tw.Cell(NODES, list(OPERATIONS), default={"0-1": "conv3", "1-3": "conv3", "0-3": "skip"}),  # as in ResNet
     "width": tw.Ordinal([8, 12, 16, 24], default=12),
     "lr": tw.Float(1e-3, 1e-1, log=True, default=1e-2),
 }

@@ -215,11 +215,25 @@ class TestCell:
             (lambda: Cell(3, on_nodes="conv"), "a list of names"),
             (lambda: Cell(3, on_nodes=["a", "a"]), "twice"),
             (lambda: Cell(3, on_nodes=["conv", "none"]), "'none' on a node"),
+            (lambda: Cell(3, ["none", "a"], default={"0-3": "a"}), "there is no '0-3'"),
+            (lambda: Cell(3, ["none", "a"], default={"0-1": "b"}), "the default of '0-1' is 'b'"),
+            (lambda: Cell(3, ["a", "b"], default={"0-1": "b"}), "says nothing of '0-2'"),
         ],
     )
     def test_says_what_is_wrong(self, wrong, said):
         with pytest.raises(SpaceError, match=re.escape(said)):
             wrong()
+
+    def test_begins_with_the_default_that_was_given_and_nothing_where_that_says_nothing(self):
+        drawn = {"0-1": "conv1", "1-3": "conv1", "0-3": "skip"}
+        cell = Cell(4, self.cell.operations, default=drawn)
+        space = Space({"cell": cell})
+        assert cell.graph("cell", space.default()) == {(0, 1): "conv1", (1, 3): "conv1", (0, 3): "skip"}
+        assert Space.from_json(space.to_json()) == space
+        assert space != self.space
+        study = new_study(space, trials=3)
+        Player(tw.Evolution(), lambda config, step: 0.0).play(study)
+        assert study.jobs[0].config == space.default()
 
 
 class TestCellWithOperationsOnNodes:

@@ -39,14 +39,17 @@ class Cell(Entry):
     node between the ends has one of the operations `on_nodes`, where there are such. Below the name `cell`, the config
     holds the operation of each edge as `cell.0-1`, `cell.0-2` and so on, that of a node as `cell.1`; each is equally
     likely. Two cells are the same to every method where one is the other after nodes between the ends change places,
-    or where they differ only in what nothing comes through: see `alike`. Raises SpaceError for fewer than 2 nodes or
-    more than 8, and for operations that are no different strings.
+    or where they differ only in what nothing comes through: see `alike`. `default`: the cell to begin with, such as one
+    that a person drew, `{"0-1": "conv", "1-3": "conv", "0-3": "skip"}`; what it does not name is `none`. Raises
+    SpaceError for fewer than 2 nodes or more than 8, for operations that are no different strings, and for a default
+    that is no such cell.
     """
 
     nodes: int
     operations: Sequence[str] = ("none", "skip")
     none: str | None = "none"
     on_nodes: Sequence[str] = ()
+    default: Mapping[str, str] | None = None
 
     kind: ClassVar[str] = "cell"
 
@@ -62,11 +65,29 @@ class Cell(Entry):
             raise SpaceError(f"Cell: {self.none!r} on a node", hint="A node goes where its edges do: name it on these.")
         if self.none is not None and self.none != "none" and self.none not in self.operations:
             raise SpaceError(f"Cell: none={self.none!r} is no operation", hint=nearest_hint(self.none, self.operations))
+        if self.default is not None:
+            object.__setattr__(self, "default", dict(self.default))
+            self._check_default(self.default)
+
+    def _check_default(self, default: Mapping[str, str]) -> None:
+        places = {_place(edge): edge for edge in self.edges}
+        for place, operation in default.items():
+            if place not in places:
+                raise SpaceError(f"Cell: there is no {place!r} for a default", hint=nearest_hint(place, list(places)))
+            options = self.options(places[place])
+            if operation not in options:
+                raise SpaceError(
+                    f"Cell: the default of {place!r} is {operation!r}", hint=nearest_hint(operation, options)
+                )
+        for place, edge in places.items():
+            if place not in default and self._unused(edge) not in self.options(edge):
+                raise SpaceError(
+                    f"Cell: the default says nothing of {place!r}", hint="Without a `none`, name each edge."
+                )
 
     @cached_property
     def _choice(self) -> Choice:
-        first = next((name for name in self.operations if name != self.none), UNSET)
-        return Choice(list(self.operations), default=first)
+        return Choice(list(self.operations))
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
@@ -82,8 +103,13 @@ class Cell(Entry):
 
     def parts(self, name: str) -> Mapping[str, Entry]:
         """A choice of the operation for each edge and each node that has one."""
-        at_node = Choice(list(self.on_nodes)) if self.on_nodes else self._choice
-        return {_name(name, edge): self._choice if edge[0] < edge[1] else at_node for edge in self.edges}
+        return {_name(name, edge): Choice(list(self.options(edge)), default=self._first(edge)) for edge in self.edges}
+
+    def _first(self, edge: Edge) -> Any:
+        """The operation to begin with; where no default was given, the first that is one."""
+        if self.default is not None:
+            return self.default.get(_place(edge), self._unused(edge))
+        return next((name for name in self.options(edge) if name != self.none), UNSET)
 
     def options(self, edge: Edge) -> Sequence[str]:
         """The operations that may stand on an edge, or at a node as (node, node)."""
@@ -93,13 +119,15 @@ class Cell(Entry):
         return [(name, self)]
 
     def explicit(self) -> Any:
-        return UNSET
+        return UNSET if self.default is None else self.default
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"type": "cell", "nodes": self.nodes, "operations": list(self.operations)}
         if self.none != "none":
             data["none"] = self.none
-        return {**data, "on_nodes": list(self.on_nodes)} if self.on_nodes else data
+        if self.on_nodes:
+            data["on_nodes"] = list(self.on_nodes)
+        return data if self.default is None else {**data, "default": dict(self.default)}
 
     # --- what a cell computes ----------------------------------------------------------------------------------------
 
@@ -185,8 +213,13 @@ def _check_names(names: Any) -> None:
 
 def _name(cell: str, edge: Edge) -> str:
     """What an edge is called in a config, or a node, given as (node, node)."""
+    return f"{cell}.{_place(edge)}"
+
+
+def _place(edge: Edge) -> str:
+    """What an edge is called within its cell, or a node, given as (node, node)."""
     source, target = edge
-    return f"{cell}.{source}-{target}" if source < target else f"{cell}.{target}"
+    return f"{source}-{target}" if source < target else f"{target}"
 
 
 def _along(way: Sequence[Edge], graph: Mapping[Edge, str]) -> Iterator[str]:
