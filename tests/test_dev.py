@@ -21,6 +21,8 @@ from benchmarks.peers.timing import Clock
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = [*sorted(ROOT.glob("requirements/*.txt")), *sorted(ROOT.glob("benchmarks/peers/*.txt"))]
 HASHED = [file for file in LOCKS if file.name != "torch.txt"]
+ALONE = "gradient-betty.txt"
+"""A package that needs nothing but what stands in its environment before."""
 
 
 def pins(file: Path) -> dict[str, set[str]]:
@@ -48,7 +50,7 @@ def test_requirements_name_no_host_and_no_place(file: Path) -> None:
 @pytest.mark.parametrize("file", HASHED, ids=lambda file: file.name)
 def test_every_requirement_is_pinned_and_hashed(file: Path) -> None:
     entries = re.split(r"\n(?=\S)", file.read_text().strip())
-    assert len(entries) > 5
+    assert len(entries) > 5 or file.name == ALONE
     for entry in entries:
         assert re.match(r"[\w.-]+==\S+", entry), entry
         assert "--hash=sha256:" in entry, entry
