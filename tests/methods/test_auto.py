@@ -5,10 +5,13 @@ import pytest
 import tunewell as tw
 from tunewell.contract.methods import MethodContract, Player, bowl, new_study, propose
 from tunewell.methods.auto import Auto
+from tunewell.methods.rungs import cost
 from tunewell.space import Float, Int, Space
 from tunewell.study import Act, Job, Result
 
 LINE = Space({"x": Float(0, 1)})
+PARTS = {3: "rungs", 4: "bold rungs"}
+"""The part of a study in which Hyperband has that `eta`."""
 
 
 class TestAuto(MethodContract):
@@ -83,8 +86,32 @@ def paid(most, **limits):
 def test_where_steps_are_paid_trials_begin_with_few(limits):
     study = paid(27, **limits)
     job = propose(Auto(), study)
-    assert (job.until, job.tag[0]) == (1, "rungs")
+    assert (job.until, job.tag[0]) == (2, "bold rungs")
     assert Auto().why(study).startswith("Hyperband of Bayes, since trials of few steps cost less")
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "eta", "first"), [(1, 52, 4, 3), (1, 27, 4, 2), (1, 26, 3, 3), (3, 100, 3, 3)]
+)
+def test_the_rungs_are_those_whose_first_bracket_takes_fewer_steps(least, most, eta, first):
+    study = paid(most, steps=5 * most)
+    study.commit(Act("change", {"steps": {"minimum": least, "maximum": most}}))
+    job = propose(Auto(), study)
+    assert (job.until, job.tag[0]) == (first, PARTS[eta])
+    taken = {each: cost(tw.Hyperband(eta=each).plan(study.steps)[0]) for each in PARTS}
+    assert min(taken, key=taken.get) == eta
+
+
+@pytest.mark.parametrize(("most", "more", "eta"), [(26, 52, 3), (27, 70, 4)])
+def test_trials_that_become_longer_keep_their_rungs(most, more, eta):
+    study = paid(most, steps=3 * most)
+    Player(Auto(confirm=0), bowl(LINE)).play(study)
+    before = {job.until for job in study.jobs.values()}
+    study.commit(Act("change", {"steps": {"minimum": 1, "maximum": more}, "limits": {"steps": 20 * more}}))
+    Player(Auto(confirm=0), bowl(LINE)).play(study)
+    assert {job.tag[0] for job in study.jobs.values()} == {PARTS[eta]}
+    assert any(job.until == more and job.parent is not None for job in study.jobs.values())
+    assert {job.until for job in study.jobs.values()} >= before
 
 
 @pytest.mark.parametrize(
@@ -101,6 +128,6 @@ def test_a_study_whose_limits_change_goes_over_to_rungs_and_back():
     Player(Auto(), bowl(LINE)).play(study)
     study.commit(Act("change", {"limits": {"steps": 12 * 27 + 200}}))
     Player(Auto(), bowl(LINE)).play(study)
-    assert {job.until for job in study.jobs.values()} == {1, 3, 9, 27}
+    assert {job.until for job in study.jobs.values()} == {2, 7, 27}
     study.commit(Act("change", {"limits": {"trials": 200}}))
     assert propose(Auto(), study).until == 27

@@ -14,6 +14,7 @@ from tunewell.methods.confirm import Confirm
 from tunewell.methods.halving import Hyperband
 from tunewell.methods.quasirandom import Sobol
 from tunewell.methods.random import Random
+from tunewell.methods.rungs import cost
 from tunewell.methods.tpe import TPE
 from tunewell.study import Job, Study
 
@@ -31,6 +32,8 @@ _CROWD = 32
 
 _RUNGS = 9
 """With so many times the least steps in a trial, there are rungs to compare trials on."""
+_ETA = {"rungs": 3, "bold rungs": 4}
+"""The parts of a study in which Hyperband trains, and its `eta` there: the rungs in a log are those of one `eta`."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Auto:
 
     `Bayes`; for one objective `TPE` in a study of more than 500 results, in a space of more than 60 coordinates, or
     beside more than 32 pending jobs; Sobol's sequence where there is no objective. Where the budget counts steps, time
-    or cost, and not trials, and a trial has nine times the least steps, Hyperband trains what these propose.
-
+    or cost, and not trials, and a trial has nine times the least steps, Hyperband trains what these propose: with the
+    `eta` of 3 and 4 whose first bracket takes fewer steps, and with the same when trials become longer.
 
     Where the metric is noisy, the last share `confirm` of the budget goes to fresh seeds for the finalists, as
     `Confirm` spends it; one replicate tells whether it is. Not in a study of fewer than 20 trials; 0: never.
@@ -66,8 +69,9 @@ class Auto:
         method = _chosen(study)[0]
         if not _pays_for_steps(study):
             return method.propose(study, rng)
-        job = Hyperband(method).propose(study.part("rungs"), rng)
-        return None if job is None else under("rungs", job)
+        part = _rungs(study)
+        job = Hyperband(method, eta=_ETA[part]).propose(study.part(part), rng)
+        return None if job is None else under(part, job)
 
     def why(self, study: Study) -> str:
         """The choice and its reason, in one line."""
@@ -82,6 +86,13 @@ def _pays_for_steps(study: Study) -> bool:
     counts = any(limit is not None for limit in (limits.steps, limits.seconds, limits.compute_seconds, limits.cost))
     deep = study.steps.maximum >= _RUNGS * study.steps.minimum
     return counts and limits.trials is None and deep and len(study.objectives) == 1
+
+
+def _rungs(study: Study) -> str:
+    """The part that has jobs, or else that of the `eta` whose first bracket has a trial whole after fewer steps."""
+    begun = [part for part in _ETA if study.part(part).jobs]
+    first = lambda part: cost(Hyperband(eta=_ETA[part]).plan(study.steps)[0])  # noqa: E731
+    return begun[0] if begun else min(_ETA, key=first)
 
 
 def _may_confirm(study: Study) -> bool:
