@@ -184,6 +184,32 @@ def test_the_gradient_of_the_acquisition_holds_with_gradients_and_pending_jobs(i
     assert promise.at(columns[None])[0] == pytest.approx(value)
 
 
+def test_the_improvement_on_the_best_result_is_that_of_a_result():
+    rng = np.random.default_rng(3)
+    outcomes = [
+        (config, until, {"loss": metrics["loss"] + 0.05 * rng.standard_normal()})
+        for config, until, metrics in random_outcomes(LINE, 40)
+    ]
+    cube, promise, centres = promise_of(told(LINE, outcomes), incumbent="result")
+    improvement, z = promise.terms[0], cube.embed(cube.near(centres[:1], np.array([0.1]), rng))
+    mean, variance = improvement.model.predict(z)
+    assert improvement.noise == improvement.model.hyper.noise > 0.01
+    results = mean + np.sqrt(variance + improvement.noise) * rng.standard_normal(400_000)
+    expected = np.maximum(improvement.best - results, 0).mean()
+    assert np.exp(improvement.at(z))[0] == pytest.approx(expected, rel=0.03)
+    value, gradient = improvement.slope(z[0])
+    moves = np.eye(z.shape[1]) * 1e-5
+    numeric = [(improvement.slope(z[0] + move)[0] - improvement.slope(z[0] - move)[0]) / 2e-5 for move in moves]
+    assert np.linalg.norm(gradient - numeric) <= 1e-4 * np.linalg.norm(gradient)
+    assert improvement.at(z)[0] == pytest.approx(value)
+
+
+@pytest.mark.parametrize("incumbent", ["observed", "mean"])
+def test_the_improvement_of_the_function_leaves_the_noise_out(incumbent):
+    _, promise, _ = promise_of(told(LINE, list(random_outcomes(LINE, 20))), incumbent=incumbent)
+    assert promise.terms[0].noise == 0.0
+
+
 def test_many_gradients_are_thinned():
     _, promise, _ = promise_of(with_gradients(300), limit=260)
     along = promise.terms[0].model.data.along

@@ -42,7 +42,7 @@ _LOOKED_AT = 200
 
 _CHOICES = {
     "output": ("none", "half-rank", "normal", "yeo-johnson"),
-    "incumbent": ("observed", "mean"),
+    "incumbent": ("result", "observed", "mean"),
     "input": ("none", "kumaraswamy"),
 }
 
@@ -75,7 +75,7 @@ class Bayes:
 
     start: int | None = None
     output: Literal["none", "half-rank", "normal", "yeo-johnson"] = "half-rank"
-    incumbent: Literal["observed", "mean"] = "observed"
+    incumbent: Literal["result", "observed", "mean"] = "result"
     share: float = 0.1
     limit: int = 500
     input: Literal["none", "kumaraswamy"] = "none"

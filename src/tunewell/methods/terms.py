@@ -31,22 +31,27 @@ class Term(Protocol):
 
 @dataclass(frozen=True)
 class Improvement:
-    """The expected improvement on `best` (s,), one for each set of imagined results of `model`; their mean."""
+    """The expected improvement on `best` (s,), one for each set of imagined results of `model`; their mean.
+
+    What improves is the model's function and, with its variance `noise`, the result that a trial there would have.
+    """
 
     model: Model
     best: Array
+    noise: float = 0.0
 
     def at(self, z: Array) -> Array:
         """Its logarithm at columns (m, p): (m,)."""
         mean, variance = self.model.predict(z)
-        logs = log_expected_improvement(np.atleast_2d(mean), np.sqrt(variance), self.best[:, None])
+        deviation = np.sqrt(variance + self.noise)
+        logs = log_expected_improvement(np.atleast_2d(mean), deviation, self.best[:, None])
         found: Array = logsumexp(logs, axis=0) - np.log(len(logs))
         return found
 
     def slope(self, z: Array) -> tuple[float, Array]:
         """Its logarithm and the gradient (p,) at one point (p,)."""
         mean, variance, towards, bend = self.model.predict_with_gradient(z)
-        deviation = variance**0.5
+        deviation = (variance + self.noise) ** 0.5
         wider = bend / (2 * deviation)
         gap = (self.best - mean) / deviation
         logs = log_expected_improvement(mean, np.array(deviation), self.best)
