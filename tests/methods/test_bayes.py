@@ -70,6 +70,18 @@ def branin(config):
     return bowl + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10 - 0.397887
 
 
+def waves(config):
+    """Ackley's function: waves that 60 trials cannot resolve, around one hole in the middle."""
+    x = np.array(list(config.values()))
+    return 20 - 20 * math.exp(-0.2 * math.sqrt(np.mean(x**2))) + math.e - math.exp(np.mean(np.cos(2 * math.pi * x)))
+
+
+def test_what_the_model_takes_for_noise_does_not_drive_the_search_into_corners():
+    space = {name: tw.Float(-32.0, 32.0) for name in "abcde"}
+    method = tw.Then(tw.Take(10, tw.Random()), tw.Bayes())
+    assert np.mean([min(play(waves, space, 60, seed=seed, method=method)[0]) for seed in range(5)]) < 6.5
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_branin(seed):
     losses, _ = play(branin, PLANE, 40, seed=seed)

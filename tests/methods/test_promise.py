@@ -1,5 +1,7 @@
 """The acquisition: gradients, failures, constraints, pending jobs, and results of several numbers of steps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from tunewell.methods.history import history_of
 from tunewell.methods.promise import Modelling, Spending
 from tunewell.methods.terms import Improvement, Thrift
 from tunewell.study import Act, Failure, Goal, Job, Result
+from tunewell.surrogates.acquisition import log_expected_improvement
 
 LINE, LOSS = SPACES["continuous"], (Goal("loss"),)
 
@@ -182,6 +185,44 @@ def test_the_gradient_of_the_acquisition_holds_with_gradients_and_pending_jobs(i
     numeric = [(promise.slope(columns + move)[0] - promise.slope(columns - move)[0]) / 2e-5 for move in moves]
     assert np.linalg.norm(gradient - numeric) <= 1e-4 * np.linalg.norm(gradient)
     assert promise.at(columns[None])[0] == pytest.approx(value)
+
+
+def test_the_improvement_on_the_best_result_is_that_of_a_result_less_its_noise():
+    rng = np.random.default_rng(3)
+    outcomes = [
+        (config, until, {"loss": metrics["loss"] + 0.05 * rng.standard_normal()})
+        for config, until, metrics in random_outcomes(LINE, 40)
+    ]
+    cube, promise, centres = promise_of(told(LINE, outcomes), incumbent="result")
+    improvement, z = promise.terms[0], cube.embed(cube.near(centres[:1], np.array([0.1]), rng))
+    mean, variance = improvement.model.predict(z)
+    assert improvement.noise == improvement.model.hyper.noise > 0.01
+    deviation = np.sqrt(variance + improvement.noise)
+    results = mean + deviation * rng.standard_normal(400_000)
+    expected = np.maximum(improvement.best - results, 0).mean() * (1 - np.sqrt(improvement.noise) / deviation)
+    assert np.exp(improvement.at(z)) == pytest.approx(expected, rel=0.03)
+    value, gradient = improvement.slope(z[0])
+    moves = np.eye(z.shape[1]) * 1e-5
+    numeric = [(improvement.slope(z[0] + move)[0] - improvement.slope(z[0] - move)[0]) / 2e-5 for move in moves]
+    assert np.linalg.norm(gradient - numeric) <= 1e-4 * np.linalg.norm(gradient)
+    assert improvement.at(z)[0] == pytest.approx(value)
+
+
+def test_where_only_noise_is_unknown_a_result_promises_next_to_nothing():
+    _, promise, _ = promise_of(told(LINE, list(random_outcomes(LINE, 40))), incumbent="result")
+    improvement = replace(promise.terms[0], noise=0.5)
+    known = improvement.model.data.z[:1]
+    mean, variance = improvement.model.predict(known)
+    of_any_result = log_expected_improvement(mean, np.sqrt(variance + 0.5), improvement.best)
+    assert improvement.at(known)[0] < of_any_result[0] - 5
+    value, gradient = replace(improvement, noise=1e30).slope(known[0])
+    assert np.isfinite([value, *gradient]).all()
+
+
+@pytest.mark.parametrize("incumbent", ["observed", "mean"])
+def test_the_improvement_of_the_function_leaves_the_noise_out(incumbent):
+    _, promise, _ = promise_of(told(LINE, list(random_outcomes(LINE, 20))), incumbent=incumbent)
+    assert promise.terms[0].noise == 0.0
 
 
 def test_many_gradients_are_thinned():

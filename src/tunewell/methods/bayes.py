@@ -4,6 +4,8 @@ J. Snoek, H. Larochelle, R. P. Adams: Practical Bayesian optimization of machine
 arXiv:1206.2944.
 S. Ament et al.: Unexpected improvements to expected improvement for Bayesian optimization. NeurIPS 2023.
 arXiv:2310.20708.
+D. Huang, T. T. Allen, W. I. Notz, N. Zeng: Global optimization of stochastic black-box systems via sequential kriging
+meta-models. Journal of Global Optimization 34, 2006.
 S. Daulton, M. Balandat, E. Bakshy: Differentiable expected hypervolume improvement for parallel multi-objective
 Bayesian optimization. NeurIPS 2020. arXiv:2006.05078.
 """
@@ -42,7 +44,7 @@ _LOOKED_AT = 200
 
 _CHOICES = {
     "output": ("none", "half-rank", "normal", "yeo-johnson"),
-    "incumbent": ("observed", "mean"),
+    "incumbent": ("result", "observed", "mean"),
     "input": ("none", "kumaraswamy"),
 }
 
@@ -53,15 +55,17 @@ class Bayes:
 
     The first `start` trials (left out: one more than entries, 4 to 9) are the default config and Sobol's points;
     results from elsewhere count among them. `output` is the warp of the losses (`tunewell.surrogates.warping`),
-    `incumbent` what a new config has to improve on: the best loss "observed", or the best "mean" of the model at what
-    was tried. The priors of the entries count for the first trials and fade. Pending jobs enter as imagined results;
-    failures and measured constraints as probabilities; results of several numbers of steps are modelled together. The
-    gradients of results (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the
-    warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A
-    share `share` of the proposals are those of `TPE`, so that no single model can fail, or of a `LocalSearch` of its
-    own where all entries are choices; with one objective, the more results beyond 64 (32), the larger it is, up to a
-    half. At most `limit` results enter a model. Where the budget counts cost or seconds, cheaper trials count for more,
-    the more of it is left (Lee et al., arXiv:2003.10870).
+    `incumbent` what has to improve on what: of one objective, the "result" of a config on the best loss, with the noise
+    that the model infers and less where that is most of it; the model's function on the best loss "observed", as of
+    several objectives with "result" as well; or that on the best "mean" of the model at what was tried. The priors of
+    the entries count for the first trials and fade. Pending jobs enter as imagined results; failures and measured
+    constraints as probabilities; results of several numbers of steps are modelled together. The gradients of results
+    (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the warp of the numbers
+    ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A share `share` of the
+    proposals are those of `TPE`, so that no single model can fail, or of a `LocalSearch` of its own where all entries
+    are choices; with one objective, the more results beyond 64 (32), the larger it is, up to a half. At most `limit`
+    results enter a model. Where the budget counts cost or seconds, cheaper trials count for more, the more of it is
+    left (Lee et al., arXiv:2003.10870).
 
     Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
     front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
@@ -75,7 +79,7 @@ class Bayes:
 
     start: int | None = None
     output: Literal["none", "half-rank", "normal", "yeo-johnson"] = "half-rank"
-    incumbent: Literal["observed", "mean"] = "observed"
+    incumbent: Literal["result", "observed", "mean"] = "result"
     share: float = 0.1
     limit: int = 500
     input: Literal["none", "kumaraswamy"] = "none"

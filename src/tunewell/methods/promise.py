@@ -112,7 +112,7 @@ class Modelling:
     """
 
     output: str = "half-rank"
-    incumbent: str = "observed"
+    incumbent: str = "result"
     limit: int = 500
     input: str = "none"
 
@@ -156,7 +156,8 @@ class Modelling:
         assert not isinstance(model, Known)  # one objective alone is modelled
         if len(pending):
             model, best = _imagined(model, best, pending, rng)
-        return [Improvement(model, best)]
+        noise = model.hyper.noise if self.incumbent == "result" else 0.0
+        return [Improvement(model, best, noise)]
 
     def _models(self, readings: Readings) -> list[Model | Known]:
         """One for each goal, itself where it is known: without the results of related tasks where the own ones are

@@ -2,6 +2,8 @@
 
 S. Ament et al.: Unexpected improvements to expected improvement for Bayesian optimization. NeurIPS 2023.
 arXiv:2310.20708.
+D. Huang, T. T. Allen, W. I. Notz, N. Zeng: Global optimization of stochastic black-box systems via sequential kriging
+meta-models. Journal of Global Optimization 34, 2006.
 M. A. Gelbart, J. Snoek, R. P. Adams: Bayesian optimization with unknown constraints. UAI 2014. arXiv:1403.5607.
 """
 
@@ -18,6 +20,9 @@ from tunewell.surrogates.acquisition import log_below, log_expected_improvement,
 from tunewell.surrogates.gp import Posterior
 from tunewell.surrogates.squeezing import Model
 
+_LEAST = 1e-12
+"""The least share of a result that is not noise: rounding must not make it 0, for its logarithm counts."""
+
 
 class Term(Protocol):
     """The logarithm of something that makes a point worth its trial."""
@@ -31,28 +36,42 @@ class Term(Protocol):
 
 @dataclass(frozen=True)
 class Improvement:
-    """The expected improvement on `best` (s,), one for each set of imagined results of `model`; their mean."""
+    """The expected improvement on `best` (s,), one for each set of imagined results of `model`; their mean.
+
+    Without `noise` it is that of the model's function. With its variance, it is that of the result which a trial would
+    have, times the share of the result's deviation that noise does not make up (Huang et al., 2006): noise and what the
+    model cannot resolve look the same, and where little but that is unknown, a trial teaches nothing of other places.
+    """
 
     model: Model
     best: Array
+    noise: float = 0.0
 
     def at(self, z: Array) -> Array:
         """Its logarithm at columns (m, p): (m,)."""
         mean, variance = self.model.predict(z)
-        logs = log_expected_improvement(np.atleast_2d(mean), np.sqrt(variance), self.best[:, None])
-        found: Array = logsumexp(logs, axis=0) - np.log(len(logs))
+        deviation = np.sqrt(variance + self.noise)
+        logs = log_expected_improvement(np.atleast_2d(mean), deviation, self.best[:, None])
+        found: Array = logsumexp(logs, axis=0) - np.log(len(logs)) + np.log(self._learned(deviation))
         return found
 
     def slope(self, z: Array) -> tuple[float, Array]:
         """Its logarithm and the gradient (p,) at one point (p,)."""
         mean, variance, towards, bend = self.model.predict_with_gradient(z)
-        deviation = variance**0.5
+        deviation = (variance + self.noise) ** 0.5
         wider = bend / (2 * deviation)
         gap = (self.best - mean) / deviation
         logs = log_expected_improvement(mean, np.array(deviation), self.best)
         total = logsumexp(logs)
         rises = slopes(gap)[:, None] * -(towards + gap[:, None] * wider) / deviation + wider / deviation
-        return float(total - np.log(len(logs))), np.exp(logs - total) @ rises
+        learned = self._learned(np.array(deviation))
+        more = (1 - learned) / learned * wider / deviation
+        return float(total - np.log(len(logs)) + np.log(learned)), np.exp(logs - total) @ rises + more
+
+    def _learned(self, deviation: Array) -> Array:
+        """The share of the deviations (m,) of results that noise does not make up."""
+        found: Array = np.maximum(1 - self.noise**0.5 / deviation, _LEAST)
+        return found
 
 
 @dataclass(frozen=True)
