@@ -76,16 +76,26 @@ def test_a_new_best_needs_more_than_luck():
     assert study.incumbents[0][1] == 0
 
 
-def test_what_was_measured_again_and_again_is_not_kept_out_by_a_lucky_number():
+def measured_again(losses, again):
     study = Study()
     opening = {"seed": 1, "space": tw.Space(SPACE).to_json(), "goals": [{"metric": "loss"}]}
     study.commit(Act("open", {**opening, "method": {"method": "Random"}}))
-    losses = [0.0, 0.4, -0.3, 0.2, -0.2, 0.5, 0.1, -0.1, 0.3, -1.9]
-    again = [-0.5, -1.1, -1.3, -0.8, -1.0, -1.2]
     jobs = [Job({"x": place / 60}, 1) for place in range(len(losses))]
     jobs += [Job({"x": 0.9}, 1, seed=seed) for seed in range(len(again))]
     for job, loss in zip(jobs, losses + again, strict=True):
         begun = study.start(job)
         study.commit(begun)
         study.commit(Result(begun.id, "done", {"loss": loss}, step=1, std={"loss": 1.0}))
+    return study
+
+
+@pytest.mark.parametrize(("times", "takes_over"), [(2, False), (3, False), (4, True), (7, True)])
+def test_one_or_two_more_results_make_no_new_best_and_three_do(times, takes_over):
+    study = measured_again([0.0, 0.4, -0.3, 0.2, -0.2, 0.5, 0.1, -0.1, 0.3, 0.2], ([-1.5, -0.4] * 4)[:times])
+    assert (study.incumbents[-1][1] == 10) == takes_over
+
+
+def test_what_was_measured_again_and_again_is_not_kept_out_by_a_lucky_number():
+    losses = [0.0, 0.4, -0.3, 0.2, -0.2, 0.5, 0.1, -0.1, 0.3, -1.9]
+    study = measured_again(losses, [-0.5, -1.1, -1.3, -0.8, -1.0, -1.2])
     assert study.incumbents[-1][1] == len(losses)

@@ -269,6 +269,11 @@ def best(study: Study) -> Best | None:
 _SURE = 0.8
 """The probability of being better that a new best needs."""
 
+_AGAIN, _SURE_AGAIN = 3, 0.75
+"""By results after the first alone: so many of them, and this probability. One or two are asked of many configs, and
+some of these are lucky twice; of more than that, less is needed than where the choice was among all.
+"""
+
 
 def incumbents(study: Study) -> list[tuple[int, int]]:
     """Which trial was held for the best from which event on: (number of the event, trial), in order."""
@@ -309,7 +314,8 @@ def _taking_over(study: Study, groups: Mapping[str, list[tuple[int, float]]], he
 
 def _is_surely(belief: Belief, again: Sequence[float], new: int, old: int) -> bool:
     """Whether a config is better than another, by all results or by those after its first alone."""
-    return max(belief.better(new, old), belief.better_by(again, new, old)) >= _SURE
+    alone = belief.better_by(again, new, old) if len(again) >= _AGAIN else 0.0
+    return belief.better(new, old) >= _SURE or alone >= _SURE_AGAIN
 
 
 def replicates(study: Study, trial: int | None = None) -> dict[int, float]:

@@ -22,6 +22,18 @@ def test_a_jump_far_above_the_start_has():
     assert "far worse" in why
 
 
+def test_what_stays_a_little_above_its_start_and_never_learns_has():
+    place, _ = diverged([1.0] + [2.4, 1.1, 2.8, 2.0] * 25)
+    assert place < 60
+
+
+def test_a_run_that_has_learned_is_waited_for_while_it_comes_back():
+    back = [float(np.exp(5.0 * 0.85**step)) for step in range(60)]
+    assert diverged([*FALLING[:50], *back, *FALLING[50:]]) is None
+    assert diverged([1.0, *back, *FALLING[50:]]) is not None
+    assert diverged([*FALLING[:50], *[50.0] * 10]) is not None
+
+
 def test_a_slow_rise_has_not():
     assert diverged([0.3 * 1.015**epoch for epoch in range(150)]) is None
 

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 _SHARE, _MOST = 0.25, 200
 """The share of the configs whose values shape the prior, and the most of them."""
 
-_TRUST = 0.15
+_TRUST = 0.05
 """The scale of the Cauchy prior of the logarithm of the factor by which known errors are wrong."""
 
 _PARTS = ((0.99, 1.0), (0.01, 4.0))

@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import islice
 
-WINDOW = 30
+WINDOW = 50
 """Reports that are looked at together."""
 
-LEVEL = 0.7
-"""A run has diverged whose loss was, over a whole window, worse than its first one by a factor of exp(0.7) = 2: the
-geometric mean, where a report counts for no more than 20 times and for no less than 0.9 times.
+LEVEL = 0.44
+"""A run has diverged whose loss was, over a whole window, worse than its first one by a factor of exp(0.44) = 1.55: the
+geometric mean, where a report counts for no more than 20 times and for no less than 0.9 times. A run that hovers a
+little above its first loss and never learns takes that long to tell from a noisy batch.
 """
 
 CEILING = 3.0
-"""The logarithm of that 20: so six reports in a row are the least that is taken as an explosion."""
+"""The logarithm of that 20: so eight reports in a row are the least that is taken as an explosion."""
+
+LEARNED = 10
+"""After so many good reports, more than the bad ones outweigh, a run has learned: its rate was no mistake."""
+
+LAST, STILL = 6, 1.5
+"""A run that has learned is on its way back from a bad batch where its last reports are, in the mean, no more than
+exp(1.5) = 4.5 times worse than the first one.
+"""
 
 FLOOR = 0.1
 
-DRIFT = 0.01
+DRIFT = 0.012
 """A loss may rise by so much a report without being called diverged: a model that overfits rises slowly."""
 
 NONFINITE = 3
@@ -33,12 +43,13 @@ class Watch:
 
     `first` is the first value of a lineage that goes on from a checkpoint, NaN where there is none yet. What counts is
     how much worse than the first value the others are; a spike that recovers, or the rise after a warm restart, is
-    shorter than a window, or stays below the first value. A metric that is maximized, or whose first value is not
+    shorter than a window, or stays below the first value. What has learned before it jumped is left alone while it
+    comes down again. A metric that is maximized, or whose first value is not
     positive, has no ratio: there, what counts is the difference to the first value in units of its size, or of 1 where
     that is more. A metric that is bounded, such as an accuracy, never explodes.
     """
 
-    __slots__ = ("_bad", "_first", "_level", "_recent", "_scale", "_sign", "_total")
+    __slots__ = ("_bad", "_first", "_learned", "_level", "_recent", "_scale", "_sign", "_total")
 
     def __init__(self, maximize: bool = False, first: float = math.nan) -> None:
         self._sign = -1.0 if maximize else 1.0
@@ -46,6 +57,7 @@ class Watch:
         self._recent: deque[float] = deque(maxlen=WINDOW)
         self._total = 0.0
         self._first = math.nan
+        self._learned = False
         self._level = 0.0
         self._scale = 1.0
         if math.isfinite(first):
@@ -65,7 +77,7 @@ class Watch:
         if math.isnan(self._first):
             self._begin(loss)
         self._add(self._excess(loss))
-        if self._total < LEVEL * WINDOW:
+        if self._total < LEVEL * WINDOW or self._returns():
             return ""
         return f"{value:.6g}, far worse than the first value {self._sign * self._first:.6g} for {self._for()} reports"
 
@@ -82,6 +94,11 @@ class Watch:
             self._total -= self._recent[0]
         self._recent.append(excess)
         self._total += excess
+        self._learned = self._learned or self._total <= -FLOOR * LEARNED
+
+    def _returns(self) -> bool:
+        """Whether it has learned, and is not far worse any more."""
+        return self._learned and sum(islice(reversed(self._recent), LAST)) < STILL * LAST
 
     def _for(self) -> int:
         """How many of the last reports were worse than the first."""
