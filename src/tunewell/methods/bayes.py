@@ -44,7 +44,7 @@ _LOOKED_AT = 200
 
 _CHOICES = {
     "output": ("none", "half-rank", "normal", "yeo-johnson"),
-    "incumbent": ("result", "observed", "mean"),
+    "incumbent": ("observed", "result", "mean"),
     "input": ("none", "kumaraswamy"),
 }
 
@@ -79,7 +79,7 @@ class Bayes:
 
     start: int | None = None
     output: Literal["none", "half-rank", "normal", "yeo-johnson"] = "half-rank"
-    incumbent: Literal["result", "observed", "mean"] = "result"
+    incumbent: Literal["observed", "result", "mean"] = "observed"
     share: float = 0.1
     limit: int = 500
     input: Literal["none", "kumaraswamy"] = "none"

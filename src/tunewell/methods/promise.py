@@ -112,7 +112,7 @@ class Modelling:
     """
 
     output: str = "half-rank"
-    incumbent: str = "result"
+    incumbent: str = "observed"
     limit: int = 500
     input: str = "none"
 
