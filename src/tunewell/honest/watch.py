@@ -44,9 +44,9 @@ class Watch:
     `first` is the first value of a lineage that goes on from a checkpoint, NaN where there is none yet. What counts is
     how much worse than the first value the others are; a spike that recovers, or the rise after a warm restart, is
     shorter than a window, or stays below the first value. What has learned before it jumped is left alone while it
-    comes down again. A metric that is maximized, or whose first value is not
-    positive, has no ratio: there, what counts is the difference to the first value in units of its size, or of 1 where
-    that is more. A metric that is bounded, such as an accuracy, never explodes.
+    comes down again. A metric that is maximized, or whose first value is not positive, has no ratio: there, what counts
+    is the difference to the first value in units of its size, or of 1 where that is more. A metric that is bounded,
+    such as an accuracy, never explodes.
     """
 
     __slots__ = ("_bad", "_first", "_learned", "_level", "_recent", "_scale", "_sign", "_total")
