@@ -210,12 +210,13 @@ def test_names_move_no_cursor(quick, capsys):
 # --- on a terminal ----------------------------------------------------------------------------------------------------
 
 SCRIPT = """
-import logging, sys, time
+import logging, signal, sys, time
 import numpy as np
 from tests.report.studies import SPACE, Span, opened, say_trial
 from tunewell.report import progress
 from tunewell.study import Job, Limits, Steps
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins deaf to Ctrl-C
 progress.DELAY = 0.1
 logging.basicConfig(level=logging.INFO)
 study = opened("digits", steps=Steps(1, 9, "epochs"), limits=Limits(trials=20))
@@ -245,10 +246,8 @@ def on_terminal(interrupt_after=None, stdout=None) -> tuple[str, int]:
     root = Path(__file__).parents[2]
     path = os.pathsep.join([str(root), str(root / "src")])
     env = {**os.environ, "PYTHONPATH": path, "TERM": "xterm-256color"}
-    # one that is to be interrupted does not end before that, however busy the machine
-    script = SCRIPT if interrupt_after is None else SCRIPT.replace("time.sleep(0.07)", "time.sleep(1)")
     process = subprocess.Popen(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", SCRIPT],
         stdin=theirs,
         stdout=stdout or theirs,
         stderr=theirs,
