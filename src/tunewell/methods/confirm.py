@@ -99,8 +99,10 @@ class Confirm:
 
     def is_over(self, study: Study) -> bool:
         """Whether the budget is used up. A search without noise may go on: its replicates told that at little cost."""
+        if self._has_room(study):
+            return False
         found = standing(study.root)
-        return not (found is not None and found.noise == "none") and not self._has_room(study)
+        return found is None or found.noise != "none"
 
     def is_due(self, study: Study) -> bool:
         """Whether what is left of the limits is the share that is for replicates."""
