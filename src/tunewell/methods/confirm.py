@@ -191,11 +191,10 @@ def _default_due(study: Study, leader: Config, seeds: Mapping[str, list[int]]) -
     """The default config, where the user gave one and it was measured too seldom beside the leader."""
     if not _has_default(study):
         return None
-    default = study.space.default()
-    measured = len(seeds.get(canonical(default), ()))
-    others = len(_fresh(leader, seeds))
-    is_due = measured < max(1, min(others, _PAIRS), others // 2) and study.space.satisfies(default) is None
-    return default if is_due else None
+    default, others = study.space.default(), len(_fresh(leader, seeds))
+    wanted = max(min(others, _PAIRS), others // 2)
+    is_due = canonical(default) not in seeds or len(_fresh(default, seeds)) < wanted
+    return default if is_due and study.space.satisfies(default) is None else None
 
 
 def _beside_default(study: Study, leader: Config, seeds: Mapping[str, list[int]]) -> Job | None:
