@@ -123,6 +123,7 @@ def test_what_is_exact_has_no_interval():
     for seed in (0, 1):
         say_done(study, study.space.default(), 0.5, seed=seed)
     text = said(study, "The winner")
+    assert "1 run with further seeds: 2 done" in said(study, "What it cost")
     assert "0.5, the same each time" in text
     assert "interval" not in text
 

@@ -93,7 +93,9 @@ def _cost(study: Study) -> Iterator[str]:
     for trial in trials:
         ended[trial.status] = ended.get(trial.status, 0) + 1
     counted = ", ".join(f"{number:,} {status}" for status, number in ended.items())
-    yield f"{text.count(used.trials, 'trials')}{allowed}: {counted}."
+    again = sum(trial.seed > 0 for trial in trials)
+    more = f", and {text.count(again, 'runs')} with further seeds" if again else ""
+    yield f"{text.count(used.trials, 'trials')}{allowed}{more}: {counted}."
     if study.steps.maximum > 1:
         yield f"{used.steps:,} {text.plain(study.steps.unit)} of training, at most {study.steps.maximum:,} in a trial."
     cost = f", cost {text.number(used.cost)}" if used.cost else ""
