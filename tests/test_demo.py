@@ -45,5 +45,6 @@ def test_the_demo_kills_resumes_compares_and_reads_the_test_set_once(tmp_path, c
     assert "all 4 decisions replay" in shown
     assert "undecided" in shown
     assert "3 runs on fresh seeds say by how much" in shown
+    assert "less that of the default config, on fresh seeds:" in shown
     assert "sealed test images, read once" in shown
     assert (tmp_path / "demo.html").stat().st_size > 1e6

@@ -268,8 +268,7 @@ def _show_winner(plan: Plan, study: tw.LiveStudy) -> None:
     if best is None or record is None:
         return
     print(f"\nthe winner, from {study.name!r}: {best}")
-    if against is not None:
-        print(f"its loss less that of the default config, on fresh seeds: {against}")
+    print(f"its loss less that of the default config, on fresh seeds: {against or 'too few of them to tell'}")
     print(_test_line(reading, record["rows"][1]))
     print(f"its weights: {best.checkpoint}")
     print(f"the picture: {study.plot(Path(study.files or '.').parent.parent / 'demo.html')}")

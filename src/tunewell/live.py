@@ -24,7 +24,7 @@ from tunewell.honest.vault import Reading, Sealed, Split, readings_of, score_of,
 from tunewell.method import Method, from_json, to_json
 from tunewell.order import ordered, waits_for
 from tunewell.owner import new_owner
-from tunewell.pareto import Tradeoff
+from tunewell.pareto import Tradeoff, place_of
 from tunewell.protocols import Store
 from tunewell.space import Config, Space
 from tunewell.study import Act, Best, Entry, Event, Failure, Goal, Job, Limits, Metrics, Result, Settings, Steps, Study
@@ -303,26 +303,31 @@ class LiveStudy(Study):
         (`study.pareto`), of its knee where that is left out; `best` has its estimate of the first goal.
         Raises StudyError when nothing is sealed or nothing has finished.
         """
-        return self._read_vault(score, [], of)
+        return self._read_vault(score, self._chosen(of))
 
-    def overtuning(self, score: Callable[[Best, Sealed], Any]) -> Overtuning:
+    def overtuning(self, score: Callable[[Best, Sealed], Any], by: str | None = None) -> Overtuning:
         """Whether the search went on for too long: the test scores of all incumbents, in one more read of the vault.
 
         An incumbent is a config that was the best measured one in its time, on as many replicates as the best config.
-        To be called when the study is over, after its test score has been read: what is chosen by these scores was
-        chosen on the test set. Raises StudyError as `read_vault` does, and for scores of another metric than the goal.
+        Of several goals that is told of one: `by` its metric, the first one where that is left out; the last incumbent
+        is then that end of the front. To be called when the study is over, after its test score has been read: what is
+        chosen by these scores was chosen on the test set. Raises StudyError as `read_vault` does, for a metric that is
+        no objective, and for scores of another one.
         """
-        reading = self._read_vault(score, winners(self))
+        place = place_of(self.objectives, by)
+        goal = self.objectives[place]
+        found = best_of(self) if len(self.objectives) < 2 else self.pareto.best(goal.metric).by(goal.metric)
+        reading = self._read_vault(score, found, winners(self, found, place) if found is not None else [])
         assert reading.score is not None
-        if reading.metric is not None:
-            goal = self.objectives[0].metric
-            raise StudyError(f"the test function scores {reading.metric!r}, and {goal!r} is what was tuned for")
-        return overtuning([self.objectives[0].loss(each) for each in (*reading.others.values(), reading.score)])
+        scored = reading.metric or self.objectives[0].metric
+        if scored != goal.metric:
+            raise StudyError(f"the test function scores {scored!r}, and {goal.metric!r} is what was tuned for")
+        return overtuning([goal.loss(each) for each in (*reading.others.values(), reading.score)])
 
     def _read_vault(
-        self, score: Callable[[Best, Sealed], Any], others: Sequence[Best], of: Tradeoff | None = None
+        self, score: Callable[[Best, Sealed], Any], found: Best | None, others: Sequence[Best] = ()
     ) -> Reading:
-        record, found = self.sealed, self._chosen(of)
+        record = self.sealed
         if record is None or self.files is None or found is None:
             what = "nothing has finished yet" if record is not None else "the study has no sealed test set"
             raise StudyError(what, hint="Open the study with data=Split(x, y).")
@@ -334,10 +339,10 @@ class LiveStudy(Study):
         intent = {"read": number, "trial": found.trial, "config": dict(found.config), "validation": found.estimate}
         self.write(Act("vault", intent, by=self.owner))
         sealed = unseal(self.files / "vault", record)
-        size, goal = len(sealed.test.y), self.objectives[0].metric
-        rivals = [each for each in others if each.trial != found.trial]
+        size, rivals = len(sealed.test.y), [each for each in others if each.trial != found.trial]
         earlier = {str(each.trial): score_of(score(each, sealed), size).value for each in rivals}
-        end = {"read": number, **score_of(score(found, sealed), size).end(goal, found.metrics)}
+        told = score_of(score(found, sealed), size).named(found.metric)
+        end = {"read": number, **told.end(self.objectives[0].metric, found.metrics)}
         self.write(Act("vault", {**end, "others": earlier} if earlier else end, by=self.owner))
         return self.readings[-1]
 

@@ -70,6 +70,14 @@ class Tradeoff(msgspec.Struct, frozen=True):
         return f"{metric} = {self.estimates[metric]:.6g}{around}"
 
 
+def place_of(goals: Sequence[Goal], metric: str | None) -> int:
+    """The place of an objective among several, by its metric; of the first one where that is left out."""
+    names = [goal.metric for goal in goals]
+    if metric is not None and metric not in names:
+        raise StudyError(f"{metric!r} is no objective of the study", hint=f"They are: {', '.join(names)}.")
+    return 0 if metric is None else names.index(metric)
+
+
 class Front(msgspec.Struct, frozen=True):
     """The configs that no other one dominates by the estimates, in the order of the first objective, best first."""
 
@@ -120,10 +128,7 @@ class Front(msgspec.Struct, frozen=True):
         return self.points[int(chebyshev(self._losses(), numbers).argmin())]
 
     def _place(self, metric: str) -> int:
-        names = [goal.metric for goal in self.goals]
-        if metric not in names:
-            raise StudyError(f"{metric!r} is no objective of the study", hint=f"They are: {', '.join(names)}.")
-        return names.index(metric)
+        return place_of(self.goals, metric)
 
     def _losses(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """The estimates (n, k), turned so that smaller is better."""

@@ -346,23 +346,24 @@ def against_default(study: Study) -> Comparison | None:
     return compare(again, others) if len(again.keys() & others.keys()) >= 2 else None
 
 
-def winners(study: Study) -> list[Best]:
-    """The configs that were the best measured ones in their time, in order, of those with as many replicates as `best`.
+def winners(study: Study, found: Best, goal: int = 0) -> list[Best]:
+    """The configs that were the best measured ones by a goal in their time, in order, of those with as many replicates
+    as `found` has.
 
     Their `estimate` is what was measured, less what is common to all configs on their replicates.
     """
     from tunewell.honest.pairing import paired
 
-    found = best(study)
-    groups = list(finals(study).groups.values())
+    told = ([(job, study.loss(job, goal)) for job, _ in group] for group in finals(study).groups.values())
+    groups = [finite for group in told if (finite := [pair for pair in group if math.isfinite(pair[1])])]
     losses, _ = paired([[(study.jobs[job].seed, loss) for job, loss in group] for group in groups])
     least, chosen = math.inf, []
     for group, row in zip(groups, losses, strict=True):
         mean = sum(row) / len(row)
-        if found is not None and len(row) >= found.seeds and mean < least:
+        if len(row) >= found.seeds and mean < least:
             least = mean
             measured = sum(loss for _, loss in group) / len(group)
-            chosen.append(_describe(study, tuple(job for job, _ in group), "", measured, mean, None))
+            chosen.append(_describe(study, tuple(job for job, _ in group), "", measured, mean, None, goal))
     return chosen
 
 
@@ -373,8 +374,9 @@ def _describe(
     loss: float,
     estimate: float,
     interval: tuple[float, float] | None,
+    place: int = 0,
 ) -> Best:
-    goal = study.objectives[0]
+    goal = study.objectives[place]
     sign = -1.0 if goal.maximize else 1.0
     low, high = sorted(sign * end for end in interval) if interval else (math.nan, math.nan)
     result = study.results[group[0]]

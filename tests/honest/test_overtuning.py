@@ -48,3 +48,20 @@ def test_a_study_measures_it_in_one_more_read_that_is_flagged(caplog):
     assert 0 in reading.others
     assert "2. time" in caplog.text
     assert tw.verify(study).holds
+
+
+def test_of_several_goals_it_is_that_of_the_one_that_is_named():
+    """Small x is good by one goal and bad by the other; on the test set both are best at a half."""
+    settings = {"maximize": ["up", "down"], "trials": 30, "seed": 2, "method": tw.Random(), "progress": False}
+    both = lambda run: {"up": run.config["x"], "down": 1 - run.config["x"]}  # noqa: E731
+    data = tw.Split(np.arange(50), np.zeros(50))
+    study = tw.tune(both, {"x": tw.Float(0.0, 1.0)}, data=data, **settings)
+    score = lambda best, sealed: -abs(best.config["x"] - 0.5)  # noqa: E731
+    tried = [job.config["x"] for job in study.jobs.values()]
+    assert study.overtuning(score).last == pytest.approx(max(tried) - 0.5)
+    assert study.overtuning(score, by="down").last == pytest.approx(0.5 - min(tried))
+    values = [study.jobs[trial].config["x"] for trial in study.readings[1].others]
+    assert values == sorted(values, reverse=True)
+    assert study.readings[1].metric == "down"
+    with pytest.raises(tw.StudyError, match="no objective"):
+        study.overtuning(score, by="sideways")

@@ -128,3 +128,15 @@ def test_a_default_is_measured_until_it_is_known_whether_the_best_beats_it():
 
 def default_trial(study: tw.LiveStudy) -> int:
     return next(trial.id for trial in study.trials if trial.config == study.space.default())
+
+
+def test_the_search_gave_the_default_no_fresh_seed():
+    """Bayes begins with the default config: its seed is the one on which the winner was lucky, and tells no pair."""
+    space = {"x": tw.Float(0, 1, default=0.9), "y": tw.Float(0, 1)}
+    study = tune(tw.Confirm(tw.Bayes(start=40)), noise=0.3, space=space)
+    groups = {}
+    for job in study.jobs.values():
+        groups.setdefault(canonical(job.config), set()).add(job.seed)
+    default = groups.pop(canonical(study.space.default()))
+    assert 0 in default
+    assert len(default - {0}) >= min(6, max(len(seeds - {0}) for seeds in groups.values()))

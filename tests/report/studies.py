@@ -114,9 +114,9 @@ def say_trial(study, job, span, rng, *, broken=False):
     study.say(ended, span.ended)
 
 
-def say_done(study, config, value, *, until=1, parent=None, **metrics):
+def say_done(study, config, value, *, until=1, parent=None, seed=0, **metrics):
     """One job that ends well with `value` as its first goal; returns its id."""
-    job = study.start(Job(config, until, parent=parent))
+    job = study.start(Job(config, until, parent=parent, seed=seed))
     study.say(job, BEGAN + len(study))
     result = Result(job.id, "done", {study.objectives[0].metric: value, **metrics}, step=until, seconds=1.0)
     study.say(result, BEGAN + len(study))

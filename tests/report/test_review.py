@@ -111,6 +111,23 @@ def test_every_read_of_the_test_set_is_told_with_its_gap():
     assert text.count("not the first look") == 1
 
 
+def test_rows_that_leaked_into_the_test_set_are_told():
+    study = opened()
+    say_done(study, study.space.default(), 0.5)
+    study.say(Act("seal", {"test": "x", "shared": 17, "rows": [80, 20], "validating": 20}))
+    assert "17 test rows stand among the others" in said(study, "On the test set")
+
+
+def test_what_is_exact_has_no_interval():
+    study = opened()
+    for seed in (0, 1):
+        say_done(study, study.space.default(), 0.5, seed=seed)
+    text = said(study, "The winner")
+    assert "1 run with further seeds: 2 done" in said(study, "What it cost")
+    assert "0.5, the same each time" in text
+    assert "interval" not in text
+
+
 def test_versions_and_seeds_are_told():
     study = opened()
     made = {"source": "abc", "commit": "f00", "python": "3.12", "versions": {"numpy": "2.1"}, "hash": "1"}

@@ -68,10 +68,12 @@ class Measured:
 
     def __init__(self, groups: Sequence[ArrayLike], errors: ArrayLike | None = None, taken: float = 0.0) -> None:
         self._taken = taken
-        rows = [np.asarray(group, dtype=float) for group in groups]
-        self.means = np.array([row.mean() for row in rows])
-        self.counts = np.array([len(row) for row in rows], dtype=float)
-        self.scatters = np.array([((row - row.mean()) ** 2).sum() for row in rows])
+        counts = np.array([np.size(group) for group in groups])
+        values = np.concatenate([np.asarray(group, dtype=float) for group in groups])
+        config = np.repeat(np.arange(len(counts)), counts)
+        self.counts = counts.astype(float)
+        self.means = np.bincount(config, values, len(counts)) / self.counts
+        self.scatters = np.bincount(config, (values - self.means[config]) ** 2, len(counts))
         self.errors = None if errors is None else np.asarray(errors, dtype=float)
 
     @property
@@ -133,7 +135,7 @@ class Belief:
         """The central interval that holds the true loss with probability `level`."""
         mean, variance, share = (column[:, :, 0].ravel() for column in self._of(config))
         weights, deviation = share * np.tile(self.weights, len(_PARTS)), np.sqrt(variance)
-        at = np.linspace((mean - 6 * deviation).min(), (mean + 6 * deviation).max(), 2000)
+        at = np.linspace((mean - 6 * deviation).min(), (mean + 6 * deviation).max(), 500)
         below = weights @ ndtr((at - mean[:, None]) / deviation[:, None])
         low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below, at)
         return float(low), float(high)

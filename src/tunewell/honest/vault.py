@@ -268,6 +268,10 @@ class Score(msgspec.Struct, frozen=True):
     error: float | None = None
     metric: str | None = None
 
+    def named(self, metric: str) -> Score:
+        """The same, of this metric where the function named none."""
+        return self if self.metric is not None else msgspec.structs.replace(self, metric=metric)
+
     def end(self, goal: str, metrics: Mapping[str, float]) -> dict[str, Any]:
         """What the log keeps of it; for another metric than the goal, what validation had said of that, too."""
         found: dict[str, Any] = {"score": self.value}

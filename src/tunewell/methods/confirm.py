@@ -99,8 +99,10 @@ class Confirm:
 
     def is_over(self, study: Study) -> bool:
         """Whether the budget is used up. A search without noise may go on: its replicates told that at little cost."""
+        if self._has_room(study):
+            return False
         found = standing(study.root)
-        return not (found is not None and found.noise == "none") and not self._has_room(study)
+        return found is None or found.noise != "none"
 
     def is_due(self, study: Study) -> bool:
         """Whether what is left of the limits is the share that is for replicates."""
@@ -189,11 +191,10 @@ def _default_due(study: Study, leader: Config, seeds: Mapping[str, list[int]]) -
     """The default config, where the user gave one and it was measured too seldom beside the leader."""
     if not _has_default(study):
         return None
-    default = study.space.default()
-    measured = len(seeds.get(canonical(default), ()))
-    others = len(_fresh(leader, seeds))
-    is_due = measured < max(1, min(others, _PAIRS), others // 2) and study.space.satisfies(default) is None
-    return default if is_due else None
+    default, others = study.space.default(), len(_fresh(leader, seeds))
+    wanted = max(min(others, _PAIRS), others // 2)
+    is_due = canonical(default) not in seeds or len(_fresh(default, seeds)) < wanted
+    return default if is_due and study.space.satisfies(default) is None else None
 
 
 def _beside_default(study: Study, leader: Config, seeds: Mapping[str, list[int]]) -> Job | None:

@@ -295,6 +295,8 @@ def successes(worked: Array, lost: Array, kinds: Sequence[str], columns: Columns
     Each kind has its own reasons and so its own model, in which all that got past it counts as a success: what
     diverged had room in memory. A Gaussian process, which takes any shape, and a logistic regression, which knows what
     lies beyond what was tried: memory is a product of entries, so that where it ends is a plane among their logarithms.
+    Of memory the more doubtful of the two counts, since the process is too sure where a search has gathered. Other
+    failures may be of any shape, of which a plane may know nothing.
     """
     found = []
     for kind in dict.fromkeys(kinds):
@@ -303,7 +305,7 @@ def successes(worked: Array, lost: Array, kinds: Sequence[str], columns: Columns
         z = np.vstack([worked, lost[passed], lost[here]])
         labels = np.concatenate([-np.ones(len(z) - here.sum()), np.ones(here.sum())])
         process = Factor(_model(Data.of(z, labels, columns)), 0.0)
-        found.append(Pool((process, Line.of(z, labels < 0))))
+        found.append(Pool((process, Line.of(z, labels < 0)), least=kind == "oom"))
     return found
 
 

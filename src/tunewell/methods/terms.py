@@ -130,19 +130,25 @@ class Line:
 
 @dataclass(frozen=True)
 class Pool:
-    """The geometric mean of probabilities: what two models of the same thing say together; to some `power`."""
+    """What several models of the same thing say together: the geometric mean of their probabilities, or the `least` of
+    these, where each of them is known to be right in its way and too sure in another; to some `power`.
+    """
 
     terms: tuple[Term, ...]
     power: float = 1.0
+    least: bool = False
 
     def at(self, z: Array) -> Array:
         """Its logarithm at columns (m, p): (m,)."""
-        found: Array = self.power * np.mean([term.at(z) for term in self.terms], axis=0)
+        logs = np.array([term.at(z) for term in self.terms])
+        found: Array = self.power * (logs.min(0) if self.least else logs.mean(0))
         return found
 
     def slope(self, z: Array) -> tuple[float, Array]:
         """Its logarithm and the gradient (p,) at one point (p,)."""
         values, gradients = zip(*[term.slope(z) for term in self.terms], strict=True)
+        if self.least:
+            return self.power * min(values), self.power * gradients[int(np.argmin(values))]
         return self.power * float(np.mean(values)), self.power * np.mean(gradients, axis=0)
 
 

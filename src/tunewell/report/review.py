@@ -15,6 +15,7 @@ from tunewell.honest.vault import Reading, readings_of
 from tunewell.importance import Explained, explained
 from tunewell.report import text
 from tunewell.report.axes import axes
+from tunewell.report.sealed import warnings
 from tunewell.study import Best, Study, canonical
 from tunewell.trials import best as best_of
 
@@ -92,7 +93,9 @@ def _cost(study: Study) -> Iterator[str]:
     for trial in trials:
         ended[trial.status] = ended.get(trial.status, 0) + 1
     counted = ", ".join(f"{number:,} {status}" for status, number in ended.items())
-    yield f"{text.count(used.trials, 'trials')}{allowed}: {counted}."
+    again = sum(trial.seed > 0 for trial in trials)
+    more = f", and {text.count(again, 'runs')} with further seeds" if again else ""
+    yield f"{text.count(used.trials, 'trials')}{allowed}{more}: {counted}."
     if study.steps.maximum > 1:
         yield f"{used.steps:,} {text.plain(study.steps.unit)} of training, at most {study.steps.maximum:,} in a trial."
     cost = f", cost {text.number(used.cost)}" if used.cost else ""
@@ -118,6 +121,8 @@ def _winner(study: Study, best: Best | None) -> Iterator[str]:
     yield f"Trial {best.trial}: {text.config(best.config)}."
     if best.interval is None:
         yield f"{metric} = {measured}, as measured. How much of that is luck cannot be told: the noise is unknown."
+    elif best.noise == "none":
+        yield f"{metric} = {measured}, the same each time that it was measured."
     else:
         low, high = (text.number(end, 5) for end in best.interval)
         luck = text.number(max(_loss(study, best.estimate) - _loss(study, best.value), 0.0), 2)
@@ -255,6 +260,7 @@ def _test(study: Study) -> Iterator[str]:
     elif all(reading.score is None for reading in readings):
         yield "Sealed, and never read: there is no test score."
     yield from map(_read, readings)
+    yield from warnings(study)
 
 
 def _read(reading: Reading) -> str:

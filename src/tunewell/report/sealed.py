@@ -16,7 +16,7 @@ def sentences(study: Study) -> list[str]:
     record = sealed_of(study)
     if record is None:
         return ["No test set was sealed: the number is from the data that chose the config."]
-    return [*_scores(study, record), *_warnings(study, record)]
+    return [*_scores(study, record), *warnings(study)]
 
 
 def _scores(study: Study, record: dict[str, Any]) -> Iterator[str]:
@@ -53,8 +53,10 @@ def _beside(reading: Reading, goal: Goal) -> str:
     return f", {how} validation had it ({before}),"
 
 
-def _warnings(study: Study, record: dict[str, Any]) -> Iterator[str]:
-    if record.get("shared"):
+def warnings(study: Study) -> Iterator[str]:
+    """What makes the scores of a study with sealed rows too good: rows that leaked, and luck in the choice."""
+    record = sealed_of(study)
+    if record is not None and record.get("shared"):
         yield f"{text.count(record['shared'], 'test rows')} stand among the others, too: the test score is too good."
     luck = luck_of(study)
     if luck is not None:
