@@ -79,7 +79,7 @@ class Bayes:
 
     start: int | None = None
     output: Literal["none", "half-rank", "normal", "yeo-johnson"] = "half-rank"
-    incumbent: Literal["observed", "result", "mean"] = "observed"
+    incumbent: Literal["observed", "result", "mean"] = "result"
     share: float = 0.1
     limit: int = 500
     input: Literal["none", "kumaraswamy"] = "none"

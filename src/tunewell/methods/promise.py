@@ -112,7 +112,7 @@ class Modelling:
     """
 
     output: str = "half-rank"
-    incumbent: str = "observed"
+    incumbent: str = "result"
     limit: int = 500
     input: str = "none"
 
@@ -156,8 +156,14 @@ class Modelling:
         assert not isinstance(model, Known)  # one objective alone is modelled
         if len(pending):
             model, best = _imagined(model, best, pending, rng)
-        noise = model.hyper.noise if self.incumbent == "result" else 0.0
-        return [Improvement(model, best, noise)]
+        return [Improvement(model, best, self._noise(model, readings))]
+
+    def _noise(self, model: Model, readings: Readings) -> float:
+        """The variance of what a result adds to the function, where the acquisition counts it: not where derivatives or
+        results of other numbers of steps tell of a place more than its own result would.
+        """
+        counts = self.incumbent == "result" and not len(readings.stage) and model.data.along is None
+        return model.hyper.noise if counts else 0.0
 
     def _models(self, readings: Readings) -> list[Model | Known]:
         """One for each goal, itself where it is known: without the results of related tasks where the own ones are

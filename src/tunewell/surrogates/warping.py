@@ -41,7 +41,10 @@ def _size(losses: Array) -> float:
 
 def half_rank(losses: Array, until: float = -np.inf) -> Array:
     """The better half as it is, and what is no worse than `until`; the rest by its ranks, as the upper part of a normal
-    distribution that spreads below that part as the losses do.
+    distribution that spreads below that part as the losses do, but no further away than it is.
+
+    Ranks bring near what is far. What is near, like the losses of all trainings that learned nothing, they would part
+    by as much as all that differ, and a model would take it for noise.
     """
     losses, until = _small(losses), until / _size(losses)
     middle = max(float(np.median(losses)), until)
@@ -52,8 +55,9 @@ def half_rank(losses: Array, until: float = -np.inf) -> Array:
         return normal_scores(losses)
     start = 0.0 if until < middle else float(ndtri(np.mean(losses <= middle) * (1 - 0.5 / len(losses))))
     scores = (ndtri(_quantiles(losses)) - start) / _spread_below(start)
-    found = np.where(losses <= middle, (np.minimum(losses, middle) - middle) / spread, np.maximum(scores, 0.0))
-    return standardized(found)
+    with np.errstate(over="ignore"):
+        away = (losses - middle) / spread
+    return standardized(np.minimum(away, np.maximum(scores, 0.0)))
 
 
 def _spread_below(start: float) -> float:
