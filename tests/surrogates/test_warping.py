@@ -42,6 +42,14 @@ def test_half_rank_keeps_the_better_half_affine():
     assert values[-1] < 3
 
 
+def test_half_rank_does_not_part_a_plateau():
+    """As of all trainings that learned nothing, whose losses differ by their rounding."""
+    plateau = 0.6931 + 1e-5 * np.arange(20)
+    values = half_rank(np.concatenate([[0.45, 0.5, 0.6], plateau]))
+    assert np.all(np.diff(values) >= 0)
+    assert np.ptp(values[3:]) < 0.01 * np.ptp(values[:4])
+
+
 def test_yeo_johnson_makes_a_heavy_tail_normal():
     losses = np.exp(np.random.default_rng(0).standard_normal(300))
     values, raw = yeo_johnson(losses), (losses - losses.mean()) / losses.std()

@@ -56,8 +56,8 @@ class Bayes:
     The first `start` trials (left out: one more than entries, 4 to 9) are the default config and Sobol's points;
     results from elsewhere count among them. `output` is the warp of the losses (`tunewell.surrogates.warping`),
     `incumbent` what has to improve on what: of one objective, the "result" of a config on the best loss, with the noise
-    that the model infers and less where that is most of it; the model's function on the best loss "observed", as of
-    several objectives with "result" as well; or that on the best "mean" of the model at what was tried. The priors of
+    that the model infers and less where that is most of it; the model's function on the best loss "observed", as with
+    "result" where there are several objectives, gradients or numbers of steps; or that on the best "mean" of the model at what was tried. The priors of
     the entries count for the first trials and fade. Pending jobs enter as imagined results; failures and measured
     constraints as probabilities; results of several numbers of steps are modelled together. The gradients of results
     (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the warp of the numbers
