@@ -57,15 +57,15 @@ class Bayes:
     results from elsewhere count among them. `output` is the warp of the losses (`tunewell.surrogates.warping`),
     `incumbent` what has to improve on what: of one objective, the "result" of a config on the best loss, with the noise
     that the model infers and less where that is most of it; the model's function on the best loss "observed", as with
-    "result" where there are several objectives, gradients or numbers of steps; or that on the best "mean" of the model at what was tried. The priors of
-    the entries count for the first trials and fade. Pending jobs enter as imagined results; failures and measured
-    constraints as probabilities; results of several numbers of steps are modelled together. The gradients of results
-    (`Result.gradient`) are observations as well, unless they contradict the values. `input` is the warp of the numbers
-    ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end of a range. A share `share` of the
-    proposals are those of `TPE`, so that no single model can fail, or of a `LocalSearch` of its own where all entries
-    are choices; with one objective, the more results beyond 64 (32), the larger it is, up to a half. At most `limit`
-    results enter a model. Where the budget counts cost or seconds, cheaper trials count for more, the more of it is
-    left (Lee et al., arXiv:2003.10870).
+    "result" where there are several objectives, gradients or numbers of steps; or that on the best "mean" of the model
+    at what was tried. The priors of the entries count for the first trials and fade. Pending jobs enter as imagined
+    results; failures and measured constraints as probabilities; results of several numbers of steps are modelled
+    together. The gradients of results (`Result.gradient`) are observations as well, unless they contradict the values.
+    `input` is the warp of the numbers ("kumaraswamy": Snoek et al., arXiv:1402.0929), for losses that change at one end
+    of a range. A share `share` of the proposals are those of `TPE`, so that no single model can fail, or of a
+    `LocalSearch` of its own where all entries are choices; with one objective, the more results beyond 64 (32), the
+    larger it is, up to a half. At most `limit` results enter a model. Where the budget counts cost or seconds, cheaper
+    trials count for more, the more of it is left (Lee et al., arXiv:2003.10870).
 
     Of several objectives each has a model, and the acquisition is the expected improvement of the hypervolume that the
     front covers, among the warped losses; from three objectives on, where the front becomes too long for that, it is
