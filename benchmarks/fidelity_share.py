@@ -5,8 +5,8 @@ of Transportation), late by more than 15 minutes or not, from what the timetable
 and stand in for the flights where these are missing. A config is fitted from scratch at each share, on one thread.
 
 Two learners stand for two kinds. Boosted trees cost what the config says, and a part of that for each tree, not for
-each row. A kernel machine, by Nyström's approximation from 200 rows, costs the same for each config, and in proportion
-to the rows; its space is that of the support vector machines in the paper on the subject.
+each row. A kernel machine, by Nyström's approximation from 200 rows, has matrices of the same size for each config, in
+proportion to the rows; its space is that of the support vector machines in the paper on the subject.
 A. Klein, S. Falkner, S. Bartels, P. Hennig, F. Hutter: Fast Bayesian optimization of machine learning hyperparameters
 on large datasets. AISTATS 2017. arXiv:1605.07079.
 """
@@ -150,8 +150,8 @@ class Fit(NamedTuple):
 
 def fit(task: Task, config: Mapping[str, Any], percent: int) -> Fit:
     """Train a config on so many percent of the rows, and judge it on as many of the validation rows, but no less than
-    5,000: else judging takes longer than training. The test rows are all of them, and their time does not count; what saw
-    fewer rows is not tested.
+    5,000: else judging takes longer than training. The test rows are all of them, and their time does not count;
+    what saw fewer rows is not tested.
     """
     share, table = percent / 100, task.table
     x, y = table.part(0, 0.6 * share)
