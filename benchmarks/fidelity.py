@@ -23,10 +23,22 @@ from benchmarks.fidelity_runs import (
     regrets,
     run,
 )
-from benchmarks.fidelity_share import fits, mean_at, reached, search, table
+from benchmarks.fidelity_share import (
+    Course,
+    fits,
+    flights,
+    kernel_machine,
+    made,
+    mean_at,
+    reached,
+    real_search,
+    search,
+    seconds_of_whole,
+    trees,
+)
 from benchmarks.figures import Row, alternate, ask, ask_peer, figure
 from benchmarks.tasks import spread_evenly, task
-from tunewell.methods.rungs import brackets, cost
+from tunewell.methods.rungs import brackets, cost, rungs
 
 # --- Hyperband -------------------------------------------------------------------------------------------------------
 
@@ -216,15 +228,48 @@ def thousand(quick: bool) -> Iterator[Row]:
 # --- shares of the rows ----------------------------------------------------------------------------------------------
 
 
-@figure("shares of the rows as steps", target="")
+@figure("shares of the rows as steps: boosted trees", target="")
 def shares(quick: bool) -> Iterator[Row]:
-    """Hyperband over 11, 33 and 100 percent beside random search on all rows: boosted trees on flights."""
-    known, seeds, seconds = fits(4 if quick else 100), range(4 if quick else 100), 6.0 if quick else 60.0
+    """Hyperband over 11, 33 and 100 percent beside random search on all rows of the flights."""
+    task, seeds, seconds = trees(flights()), range(4 if quick else 100), 6.0 if quick else 60.0
+    known = fits(task, 4 if quick else 100, rungs(100, 3, 11))
     full = [search(tw.Random(), 100, known, seed, seconds) for seed in seeds]
     ours = [search(tw.Hyperband(minimum=11), 11, known, seed, seconds) for seed in seeds]
-    name = f"{table().name}, {len(table().y):,} rows, {seconds:.0f} s of training, {len(seeds)} seeds: "
+    yield from beside(f"{task.name}, {len(task.table.y):,} rows", "Hyperband(minimum=11)", ours, full, seconds)
+
+
+_WHOLE = 20
+"""Fits on all rows that the time of a search is worth, in the mean."""
+
+
+@figure("shares of the rows as steps: a kernel machine", target="")
+def kernel_shares(quick: bool) -> Iterator[Row]:
+    """Hyperband from 1 to 100 percent beside random search on all rows, of the flights and of made rows."""
+    seeds = range(4 if quick else 100)
+    for table in [made()] if quick else [flights(), made()]:
+        task = kernel_machine(table)
+        known = fits(task, 4 if quick else 60, rungs(100, 3))
+        seconds = _WHOLE * seconds_of_whole(known)
+        full = [search(tw.Random(), 100, known, seed, seconds) for seed in seeds]
+        ours = [search(tw.Hyperband(), 1, known, seed, seconds) for seed in seeds]
+        yield from beside(f"{task.name}, {len(table.y):,} rows", "Hyperband()", ours, full, seconds)
+
+
+@figure("shares of the rows as steps: Auto beside Bayes on all rows", target="")
+def model_shares(quick: bool) -> Iterator[Row]:
+    """A kernel machine on made rows, in the time of 20 fits on all of them; both methods have a model."""
+    task, seeds = kernel_machine(made()), range(1 if quick else 10)
+    seconds = (2 if quick else _WHOLE) * seconds_of_whole(fits(task, 2 if quick else 10, [100]))
+    full = [real_search(tw.Bayes(), 100, task, seed, seconds) for seed in seeds]
+    ours = [real_search(tw.Auto(), 1, task, seed, seconds) for seed in seeds]
+    yield from beside(f"{task.name}, {len(task.table.y):,} rows", "Auto()", ours, full, seconds)
+
+
+def beside(told: str, method: str, ours: list[Course], full: list[Course], seconds: float) -> Iterator[Row]:
+    """The test losses of searches over shares beside those on all rows."""
+    name = f"{told}, {seconds:.0f} s of training, {len(ours)} seeds: "
     score = mean_at(full, seconds)
-    yield Row(mean_at(ours, seconds), score, name=f"{name}test log loss of Hyperband", target="<= 1 x peer")
+    yield Row(mean_at(ours, seconds), score, name=f"{name}test loss of {method}", target="<= 1 x peer")
     yield Row(mean_at(ours, seconds / 2), score, name=f"{name}that after half of the time", target="<= 1 x peer")
     yield Row(reached(ours, score) / seconds, name=f"{name}share of the time to the same", target="<= 0.5")
 
