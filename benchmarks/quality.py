@@ -161,6 +161,8 @@ def write_table(path: Path, table: Table, names: Sequence[str]) -> None:
             ranked = ranks(means_at(complete(table, names), mark, names))
             for name, rows in table.items():
                 values = list(task_means(rows, mark, names).values())
+                if not values:
+                    continue  # a slow peer, whose runs are shorter
                 rank = f"{statistics.fmean(ranked[name]):.3f}" if name in ranked else ""
                 seconds = statistics.fmean(row["seconds"] for row in rows.values())
                 cells = [f"{number:.5f}" for number in (statistics.fmean(values), *interval(values))]

@@ -26,7 +26,7 @@ JUDGED = "Bayes"
 DEFAULT = "Auto"
 """What a study uses that names no method."""
 
-PLAIN = 'Bayes(output="none", share=0.0)'
+PLAIN = 'Bayes(output="none", incumbent="observed", share=0.0)'
 """A plain Gaussian process: Matérn, short scales, no warp, no other proposers."""
 
 
