@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tunewell.space import Config, Space
+from tunewell.space.entry import Graph
 from tunewell.space.scale import LogIntegers
 from tunewell.surrogates.graphs import WIDTH, subtree_features
 
@@ -122,7 +123,8 @@ class Cube:
         """The features (n, WIDTH) of one cell; all 0 where it is inactive."""
         columns = np.nan_to_num(points[:, cell.places], nan=-1.0)
         options = np.minimum(np.floor(columns * cell.sizes), cell.sizes - 1).astype(np.intp)
-        return subtree_features(np.where(options == cell.none, -1, options), cell.edges)
+        operations = cell.operations[np.arange(len(cell.edges)), options]
+        return subtree_features(np.where(options < 0, -1, operations), cell.edges)
 
     def keys(self, points: Array) -> list[bytes]:
         """What tells points (n, d) apart: equal for equal configs."""
@@ -155,11 +157,13 @@ class Cube:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A cell among the coordinates: their places (e,), how many options each has, and which of them is no edge."""
+    """A cell among the coordinates: their places (e,), how many options each has, and which operation of the cell each
+    option is (e, k): in a narrowed space the first of an edge need not be the first of all. No edge is -1.
+    """
 
     places: Groups
     sizes: Groups
-    none: Groups
+    operations: Groups
     edges: tuple[tuple[int, int], ...]
 
 
@@ -172,10 +176,17 @@ def _cells_of(space: Space) -> list[_Cell]:
         if all(inner in places for inner in names):
             at = np.array([places[inner] for inner in names])
             listed: list[Any] = [space.axes[place] for place in at.tolist()]
-            none = [axis.numbers.get(cell.none, -1) for axis in listed]
             sizes = [axis.size for axis in listed]
-            found.append(_Cell(at, np.array(sizes), np.array(none), cell.edges))
+            operations = np.full((len(sizes), max(sizes)), -1, dtype=np.intp)
+            for row, edge, axis in zip(operations, cell.edges, listed, strict=True):
+                row[: axis.size] = [_number(cell, edge, option) for option in axis.values]
+            found.append(_Cell(at, np.array(sizes), operations, cell.edges))
     return found
+
+
+def _number(cell: Graph, edge: tuple[int, int], option: str) -> int:
+    """The number of an operation among all that the edge of the whole cell may have; -1 for none."""
+    return -1 if option == cell.none else cell.options(edge).index(option)
 
 
 def _reflected(points: Array) -> Array:

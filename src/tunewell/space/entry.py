@@ -50,6 +50,9 @@ class Graph(Protocol):
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges (source, target) that there may be, in the order of its entries."""
 
+    def options(self, edge: tuple[int, int]) -> Sequence[str]:
+        """The operations that may stand on an edge."""
+
     def parts(self, name: str) -> Mapping[str, Entry]:
         """Its entries, by their names in a config."""
 

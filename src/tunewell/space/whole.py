@@ -296,8 +296,10 @@ class Space:
         numbers = {name: number for name, number in self._numbers.items() if number.needs <= names}
         kept = tuple(rule for rule in self._rules if rule.needs <= names | numbers.keys())
         part = Space(entries, {rule.name: rule.rule for rule in kept}, {name: self.known[name] for name in numbers})
+        # A narrowed cell is one choice for each edge, and still a graph.
+        graphs = tuple((name, graph) for name, graph in self.graphs if graph.parts(name).keys() <= names)
         # functions may still ask for names that only the wider space has
-        part.__dict__.update(_rules=kept, _numbers=numbers)
+        part.__dict__.update(_rules=kept, _numbers=numbers, graphs=graphs)
         return part
 
     def to_json(self) -> dict[str, Any]:
