@@ -186,6 +186,15 @@ class TestCell:
             asked = [space.key(job.config) for job in study.jobs.values()]
             assert len(set(asked)) == len(asked) <= len(keys)
 
+    def test_isomorphic_cells_are_one_in_a_narrowed_space_too(self):
+        space = Space({"cell": Cell(4, ["none", "skip", "conv", "pool"]), "lr": Float(0, 1)})
+        part = space.narrow({"lr": (0.0, 0.5), "cell.0-3": ["none", "pool"]}).narrow({"cell.0-3": ["none"]})
+        rng = np.random.default_rng(0)
+        found = [part.sample(rng) for _ in range(300)]
+        assert [part.key(config) for config in found] == [space.key(config) for config in found]
+        cells = {part.key({**config, "lr": 0.25}) for config in found}
+        assert len(cells) < len({tuple(config[name] for name in config if name != "lr") for config in found})
+
     def test_paths_and_adjacency_are_those_of_the_graph(self):
         config = dict.fromkeys(self.space.default(), "none") | {
             "cell.0-1": "conv1",

@@ -61,6 +61,19 @@ def test_failed_trials_do_not_count():
     assert standings(studied(fails), {"parameters": width})[0].correlation == pytest.approx(1)
 
 
+def test_a_proxy_that_is_nan_is_refused_by_name_and_config():
+    def broken(config):
+        return float("nan") if config["kind"] > 500 else 1.0
+
+    with pytest.raises(tw.StudyError, match=r"'synflow' is NaN at .*'kind': [5-9]\d\d"):
+        standings(studied(lambda c: -both(c)), {"parameters": width, "synflow": broken})
+
+
+def test_a_proxy_may_be_infinite():
+    found = standings(studied(lambda c: -width(c)), {"parameters": lambda c: -np.inf if width(c) < 300 else width(c)})
+    assert found[0].correlation > 0.9
+
+
 def reached(proxy, trials=120):
     """Of which trials the network was trained, where the proxy of the first step decides on it."""
 

@@ -5,7 +5,8 @@ import pytest
 
 from tunewell.contract.methods import SPACES
 from tunewell.methods.cube import cube_of
-from tunewell.space import Choice, Float, Int, Space
+from tunewell.space import Cell, Choice, Float, Int, Space
+from tunewell.surrogates.graphs import WIDTH
 
 WIDE = Space({"a": Int(1, 10**9, log=True), "b": Choice(["x"]), "c": Int(-5, 5), "d": Int(2, 700, log=True)})
 ALL = {**SPACES, "wide": WIDE}
@@ -66,3 +67,33 @@ def test_a_small_step_moves_few_coordinates_a_little():
     changed = np.abs(cube.near(points, np.full(500, 0.01), rng) - points)
     assert 1.5 < (changed > 0).sum(1).mean() < 2.5
     assert changed.max() < 0.06
+
+
+CELLS = {
+    "edges": Cell(4, ["none", "skip", "conv", "pool"]),
+    "nodes": Cell(4, on_nodes=["conv", "pool", "id"]),
+    "no_none": Cell(3, ["skip", "conv", "pool"]),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize("within", [False, True])
+def test_a_narrowed_cell_has_the_features_of_its_graph(cell, within):
+    space = Space(
+        {"net": Choice({"cell": {"cell": cell}, "plain": {}}), "lr": Float(0, 1)} if within else {"cell": cell}
+    )
+    rng = np.random.default_rng(0)
+    edges = [path for path, entry in space.leaves.items() if "cell." in path]
+    part = space.narrow({path: space.leaves[path].listed[1:] for path in edges[:2]})
+    part = part.narrow({edges[0]: part.leaves[edges[0]].listed[:1]})
+    configs = [part.sample(rng) for _ in range(50)]
+    narrow, wide = (cube_of(each).embed(cube_of(each).points(configs))[:, -WIDTH:] for each in (part, space))
+    np.testing.assert_array_equal(narrow, wide)
+    assert len(np.unique(narrow, axis=0)) > 5
+
+
+def test_a_space_that_is_narrowed_to_no_cell_has_no_features():
+    space = Space({"net": Choice({"cell": {"cell": CELLS["edges"]}, "plain": {"units": Int(1, 9)}})})
+    part = space.narrow({"net": ["plain"]})
+    assert part.graphs == ()
+    assert cube_of(part).embed(cube_of(part).points([{"net": "plain", "units": 3}])).shape[1] < WIDTH

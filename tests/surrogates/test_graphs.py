@@ -1,4 +1,6 @@
-"""The Weisfeiler-Lehman features of small graphs."""
+"""The Weisfeiler-Lehman features of small graphs and of derivation trees."""
+
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -6,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunewell.methods.cube import cube_of
-from tunewell.space import Blocks, Cell, Float, Space
+from tunewell.space import Blocks, Cell, Float, Grammar, Space
+from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, fit
 from tunewell.surrogates.graphs import WIDTH, subtree_features
 
 CELL = Cell(5, ["none", "skip", "conv"])
@@ -75,3 +78,83 @@ def test_a_cube_has_columns_for_each_cell_beside_the_others():
     assert cube.count == len(space.paths) + 2
     one = points[:, space.paths.index("blocks")] < 0.5
     assert not z[one, -WIDTH:].any()
+
+
+# --- derivations -----------------------------------------------------------------------------------------------------
+
+GRAMMAR = Grammar({"net": ["seq(net, net)", "res(net)", "conv", "pool", "id"]}, "net", 5)
+PROGRAMS = Space({"net": GRAMMAR})
+
+
+def program_features(configs):
+    points = cube_of(PROGRAMS).points(configs)
+    return cube_of(PROGRAMS).embed(points)[:, -WIDTH:]
+
+
+def counted(config):
+    """The trees of productions to depths 0, 1 and 2 at each place, counted: the labels of Weisfeiler and Lehman."""
+
+    def tree(name, depth):
+        below = [key for key in config if key.rpartition(".")[0] == name] if depth else []
+        return config[name], tuple((key.rpartition(".")[2], tree(key, depth - 1)) for key in sorted(below))
+
+    return Counter((depth, tree(name, depth)) for name in config for depth in range(3))
+
+
+def test_the_kernel_of_programs_counts_their_common_subtrees():
+    rng = np.random.default_rng(0)
+    configs = [PROGRAMS.sample(rng) for _ in range(60)]
+    found, counts = program_features(configs), [counted(config) for config in configs]
+    exact = np.array([[sum(a[label] * b[label] for label in a) for b in counts] for a in counts], dtype=float)
+    lengths = np.sqrt(np.diag(exact))
+    cosine = exact / np.outer(lengths, lengths)
+    assert np.corrcoef((2 * found @ found.T).ravel(), cosine.ravel())[0, 1] > 0.9
+    assert np.linalg.eigvalsh(found @ found.T).min() > -1e-12
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1) ** 2, 0.5)
+
+
+def test_a_part_that_moves_elsewhere_stays_near_and_the_order_of_two_parts_counts():
+    conv, pool = {"net.net0.net0": "conv"}, {"net.net0.net0": "pool"}
+    deep = {"net": "res(net)", "net.net0": "res(net)"}
+    moved = {"net": "seq(net, net)", "net.net0": "id", "net.net1": "res(net)", "net.net1.net0": "conv"}
+    ab = {"net": "seq(net, net)", "net.net0": "conv", "net.net1": "pool"}
+    ba = {"net": "seq(net, net)", "net.net0": "pool", "net.net1": "conv"}
+    first, other, elsewhere, one, two = program_features([deep | conv, deep | pool, moved, ab, ba])
+    assert first @ elsewhere > first @ one
+    assert 2 * one @ two < 0.95
+    assert 2 * first @ other < 0.95
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_learns_from_parts_wherever_they_stand(seed):
+    """With the features, and from the choices at each place alone: how many residual blocks hold nothing but a conv."""
+    rng = np.random.default_rng(seed)
+    cube = cube_of(PROGRAMS)
+    configs = [PROGRAMS.sample(rng) for _ in range(200)]
+    values = np.array([worth(config) for config in configs])
+    z = cube.embed(cube.points(configs))
+    alone = cube.groups < cube.groups.max()
+    with_parts, without = (
+        mistake(z[:, columns], values, Columns.of(cube.groups[columns], cube.numbers[columns]))
+        for columns in (np.ones_like(alone), alone)
+    )
+    assert with_parts < 0.9 * without
+
+
+def worth(config):
+    blocks = [config[name] == "res(net)" and config[f"{name}.net0"] == "conv" for name in config]
+    return sum(blocks) - 0.5 * list(config.values()).count("pool")
+
+
+def mistake(z, values, columns):
+    data = Data.of(z[:80], values[:80], columns)
+    model = Posterior.of(data, fit(data, Hyperparameters.start(columns.count)))
+    return np.mean((model.predict(z[80:])[0] - values[80:]) ** 2)
+
+
+def test_a_narrowed_grammar_keeps_its_features():
+    part = PROGRAMS.narrow({"net": ["seq(net, net)"], "net/net.net0": ["conv", "pool"]})
+    rng = np.random.default_rng(0)
+    configs = [part.sample(rng) for _ in range(20)]
+    narrow = cube_of(part).embed(cube_of(part).points(configs))[:, -WIDTH:]
+    np.testing.assert_array_equal(narrow, program_features(configs))

@@ -192,7 +192,7 @@ def is_steepening(curvatures: Sequence[float], window: int = 5, ratio: float = 0
     """Whether to stop the search, by its curvature after each epoch, and to take what was derived `window` epochs ago.
 
     So it is where the mean of the `window` epochs before the last ones is below `ratio` times the mean of these (Zela
-    et al., section 5.1).
+    et al., section 5.1). A rise in the first epochs counts like any other: leave these out.
     """
     if len(curvatures) < 2 * window:
         return False

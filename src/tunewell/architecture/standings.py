@@ -57,8 +57,8 @@ def standings(study: Study, proxies: Mapping[str, Callable[[Any], float]]) -> li
     """For each proxy, a function of a config, how well it ranks the finished trials of a study, best first.
 
     One is called "parameters". All are the larger the better. Best on trials at random: those that a search chose are
-    alike. Raises StudyError without the number of parameters, for several goals, and for fewer than eight trials; for
-    intervals that say something, have thirty.
+    alike. Raises StudyError without the number of parameters, for several goals, for fewer than eight trials, and
+    for a proxy that is NaN; for intervals that say something, have thirty.
     """
     if RIVAL not in proxies:
         told = f"the proxies {sorted(proxies)}"
@@ -69,8 +69,17 @@ def standings(study: Study, proxies: Mapping[str, Callable[[Any], float]]) -> li
         raise StudyError(told, hint=f"Ranks need {_FEWEST} trials of one goal at least, better 30.")
     sign = 1.0 if study.objectives[0].maximize else -1.0
     values = np.array([sign * trial.value for trial in trials])
-    scores = {name: np.array([proxy(trial.config) for trial in trials]) for name, proxy in proxies.items()}
+    scores = {name: _scores(name, proxy, trials) for name, proxy in proxies.items()}
     return sorted(_standings(values, scores), key=lambda standing: -standing.correlation)
+
+
+def _scores(name: str, proxy: Callable[[Any], float], trials: list[Trial]) -> Array:
+    """What a proxy says of each trial (n,); infinite is a rank, NaN is none."""
+    scores = np.array([float(proxy(trial.config)) for trial in trials])
+    if np.isnan(scores).any():
+        config = trials[int(np.isnan(scores).argmax())].config
+        raise StudyError(f"the proxy {name!r} is NaN at {config}", hint="Give such a network a rank, such as -inf.")
+    return scores
 
 
 def _longest(study: Study) -> list[Trial]:

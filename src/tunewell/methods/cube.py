@@ -5,21 +5,25 @@ the kernel; a Choice of k options is k columns that hold 1/sqrt(2) at the option
 that two different options are at squared distance 1. An inactive number lies at the middle of its range and an inactive
 Choice at 0: beside the Choice that decides on it, which differs, it then says little of its own. This is an embedding,
 so that every kernel of a distance stays positive definite; no conditional space is flattened or left out. Behind these
-columns, each cell of the space has some that hold the features of its graph, one group more: two cells are near where
-their graphs are alike, whatever edges that is due to.
+columns, each cell and each grammar of the space has some that hold the features of its graph or of its tree, one group
+more: two cells are near where their graphs are alike, whatever edges that is due to, and two programs where they have
+parts in common, wherever these stand.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
+from zlib import crc32
 
 import numpy as np
 
 from tunewell.space import Config, Space
+from tunewell.space.entry import Derivation, Graph, Place
 from tunewell.space.scale import LogIntegers
-from tunewell.surrogates.graphs import WIDTH, subtree_features
+from tunewell.surrogates.graphs import WIDTH, derivation_features, subtree_features
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
@@ -40,12 +44,12 @@ class Cube:
         self.parents = space.conditions
         self._tables = [self._table(index) for index in range(len(self.dimensions))]
         blocks = [self._width(index) for index in range(len(self.dimensions))]
-        self._cells = _cells_of(space)
+        self._structures = [*_cells_of(space), *_programs_of(space)]
         own = np.repeat(np.arange(len(blocks)), blocks)
-        behind = np.repeat(len(blocks) + np.arange(len(self._cells)), WIDTH)
+        behind = np.repeat(len(blocks) + np.arange(len(self._structures)), WIDTH)
         self.groups = np.concatenate([own, behind]).astype(np.intp)
         self.numbers = np.concatenate([~self.choices[own], np.zeros(len(behind), dtype=bool)])
-        self.count = len(blocks) + len(self._cells)
+        self.count = len(blocks) + len(self._structures)
         self.firsts = np.cumsum([0, *blocks])[:-1] if blocks else np.zeros(0, dtype=int)
         self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
         self._steps = np.array([1 / size if size is not None else 0.0 for size in self.sizes])
@@ -100,9 +104,9 @@ class Cube:
                 found[:, first] = np.where(known, np.floor(np.nan_to_num(column) * size), 0.5)
             else:
                 found[:, first] = np.where(known, column, 0.5)
-        for number, cell in enumerate(self._cells):
-            first = len(self.groups) - WIDTH * (len(self._cells) - number)
-            found[:, first : first + WIDTH] = self._features(points, cell)
+        for number, structure in enumerate(self._structures):
+            first = len(self.groups) - WIDTH * (len(self._structures) - number)
+            found[:, first : first + WIDTH] = structure.features(points)
         return found
 
     def points_at(self, columns: Array) -> Array:
@@ -117,12 +121,6 @@ class Cube:
             else:
                 found[:, index] = columns[:, first]
         return self.settled(found)
-
-    def _features(self, points: Array, cell: _Cell) -> Array:
-        """The features (n, WIDTH) of one cell; all 0 where it is inactive."""
-        columns = np.nan_to_num(points[:, cell.places], nan=-1.0)
-        options = np.minimum(np.floor(columns * cell.sizes), cell.sizes - 1).astype(np.intp)
-        return subtree_features(np.where(options == cell.none, -1, options), cell.edges)
 
     def keys(self, points: Array) -> list[bytes]:
         """What tells points (n, d) apart: equal for equal configs."""
@@ -154,28 +152,95 @@ class Cube:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    """A cell among the coordinates: their places (e,), how many options each has, and which of them is no edge."""
+class _Structure:
+    """A structure among the coordinates: the `places` (e,) of its entries there, and what each option of them stands
+    for, `codes` (e, k), negative for nothing.
+    """
 
     places: Groups
     sizes: Groups
-    none: Groups
+    codes: Groups
+
+    def contents(self, points: Array) -> Groups:
+        """What stands in each entry of points (n, d): (n, e), negative where there is nothing."""
+        columns = points[:, self.places]
+        options = np.minimum(np.floor(np.nan_to_num(columns) * self.sizes), self.sizes - 1).astype(np.intp)
+        return np.where(np.isnan(columns), -1, self.codes[np.arange(len(self.places)), options])
+
+    def features(self, points: Array) -> Array:
+        """Its columns (n, WIDTH); all 0 where it is inactive."""
+        raise NotImplementedError
+
+    @classmethod
+    def _of(cls, space: Space, contents: Mapping[str, Mapping[Any, int]], *more: Any) -> Self:
+        """That of entries by name, with what each of their options stands for."""
+        places = _places(space)
+        at = np.array([places[name] for name in contents])
+        listed: list[Any] = [space.axes[place] for place in at.tolist()]
+        codes = np.full((len(at), max(axis.size for axis in listed)), -1)
+        for row, axis, meant in zip(codes, listed, contents.values(), strict=True):
+            row[: axis.size] = [meant.get(value, -1) for value in axis.values]
+        return cls(at, np.array([axis.size for axis in listed]), codes, *more)
+
+
+@dataclass(frozen=True)
+class _Cell(_Structure):
+    """A cell, all of whose edges are among the coordinates."""
+
     edges: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, space: Space, name: str, cell: Graph) -> _Cell:
+        """From a space that has it."""
+        operations = [{word: number for number, word in enumerate(cell.options(edge))} for edge in cell.edges]
+        meant = [{word: code for word, code in each.items() if word != cell.none} for each in operations]
+        return cls._of(space, dict(zip(cell.parts(name), meant, strict=True)), cell.edges)
+
+    def features(self, points: Array) -> Array:
+        return subtree_features(self.contents(points), self.edges)
+
+
+@dataclass(frozen=True)
+class _Program(_Structure):
+    """A derivation tree."""
+
+    above: tuple[int, ...]
+    orders: tuple[int, ...]
+
+    @classmethod
+    def of(cls, space: Space, tree: Derivation) -> _Program:
+        """From a space that has it, or a part of it."""
+        there = [place for place in tree if place.name in _places(space)]
+        numbers = {place.name: number for number, place in enumerate(there)}
+        above = [numbers[tree[place.above].name] if place.above >= 0 else -1 for place in there]
+        meant = {place.name: _numbered(space, place) for place in there}
+        return cls._of(space, meant, tuple(above), tuple(place.order for place in there))
+
+    def features(self, points: Array) -> Array:
+        return derivation_features(self.contents(points), self.above, self.orders)
+
+
+def _numbered(space: Space, place: Place) -> dict[str, int]:
+    """A number for each production at a place, the same at every place of its symbol and in a part of the space."""
+    axis: Any = space.axes[_places(space)[place.name]]
+    return {text: crc32(f"{place.symbol} {text}".encode()) for text in axis.values}
+
+
+def _places(space: Space) -> dict[str, int]:
+    return {dimension.name: place for place, dimension in enumerate(space.dimensions)}
 
 
 def _cells_of(space: Space) -> list[_Cell]:
     """The cells whose edges are all among the coordinates, once each."""
-    places = {dimension.name: place for place, dimension in enumerate(space.dimensions)}
-    found = []
-    for name, cell in space.graphs:
-        names = list(cell.parts(name))
-        if all(inner in places for inner in names):
-            at = np.array([places[inner] for inner in names])
-            listed: list[Any] = [space.axes[place] for place in at.tolist()]
-            none = [axis.numbers.get(cell.none, -1) for axis in listed]
-            sizes = [axis.size for axis in listed]
-            found.append(_Cell(at, np.array(sizes), np.array(none), cell.edges))
-    return found
+    places = _places(space)
+    return [_Cell.of(space, name, cell) for name, cell in space.graphs if cell.parts(name).keys() <= places.keys()]
+
+
+def _programs_of(space: Space) -> list[_Program]:
+    """The programs with more than one place, once each."""
+    places = _places(space)
+    trees = [tree for tree in space.derivations if sum(place.name in places for place in tree) > 1]
+    return [_Program.of(space, tree) for tree in trees]
 
 
 def _reflected(points: Array) -> Array:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from tunewell.errors import SpaceError
-from tunewell.space.entry import Entry, Graph, Int, entries_of, entry_of
+from tunewell.space.entry import Derivation, Entry, Graph, Int, entries_of, entry_of
 from tunewell.space.switch import Switch
 from tunewell.space.values import nearest_hint, whole
 
@@ -67,8 +67,15 @@ class Blocks(Entry):
         return {name: Switch(self._count, entries, active)}
 
     def graphs(self, name: str) -> list[tuple[str, Graph]]:
+        return [found for inner, entry in self._inner(name) for found in entry.graphs(inner)]
+
+    def derivations(self, name: str) -> list[Derivation]:
+        return [found for inner, entry in self._inner(name) for found in entry.derivations(inner)]
+
+    def _inner(self, name: str) -> list[tuple[str, Entry]]:
+        """The entries of all blocks, with their names."""
         blocks = [self._tied(name), *(self._block(f"{name}.{number}") for number in range(self.high))]
-        return [found for block in blocks for inner, entry in block.items() for found in entry.graphs(inner)]
+        return [pair for block in blocks for pair in block.items()]
 
     def _tied(self, name: str) -> dict[str, Entry]:
         return {f"{name}.*.{inner}": self.each[inner] for inner in self.tied}

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from tunewell.errors import SpaceError
 from tunewell.space import prior as priors
@@ -39,6 +39,22 @@ class _Unset:
 UNSET = _Unset()
 
 
+@dataclass(frozen=True)
+class Place:
+    """A place of a derivation tree: the entry whose value is its production, the `symbol` that this replaces, the
+    number of the place `above`, -1 for none, and which of the places below that one it is.
+    """
+
+    name: str
+    symbol: str
+    above: int
+    order: int
+
+
+Derivation: TypeAlias = tuple[Place, ...]
+"""All places that a tree of productions may have, each behind the one above it."""
+
+
 class Graph(Protocol):
     """A part of a config that is a directed graph, which other values may stand for as well: see `Cell`."""
 
@@ -49,6 +65,9 @@ class Graph(Protocol):
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges (source, target) that there may be, in the order of its entries."""
+
+    def options(self, edge: tuple[int, int]) -> Sequence[str]:
+        """The operations that may stand on an edge."""
 
     def parts(self, name: str) -> Mapping[str, Entry]:
         """Its entries, by their names in a config."""
@@ -72,6 +91,10 @@ class Entry:
 
     def graphs(self, name: str) -> list[tuple[str, Graph]]:
         """The graphs in this entry, with their names in a config: of those, several may mean the same."""
+        return []
+
+    def derivations(self, name: str) -> list[Derivation]:
+        """The trees of productions in this entry, those of a Grammar."""
         return []
 
     @property
@@ -390,8 +413,14 @@ class Choice(_Listed):
         return self.options if isinstance(self.options, dict) else {}
 
     def graphs(self, name: str) -> list[tuple[str, Graph]]:
-        inner = [pair for branch in self.branches.values() for pair in branch.items()]
-        return [found for below, entry in inner for found in entry.graphs(below)]
+        return [found for below, entry in self._inner() for found in entry.graphs(below)]
+
+    def derivations(self, name: str) -> list[Derivation]:
+        return [found for below, entry in self._inner() for found in entry.derivations(below)]
+
+    def _inner(self) -> list[tuple[str, Entry]]:
+        """The entries of all branches, with their names."""
+        return [pair for branch in self.branches.values() for pair in branch.items()]
 
     def middle(self) -> Any:
         return self.axis.value(0 if self.prior is None else self.prior.heaviest)

@@ -15,7 +15,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from tunewell.errors import SpaceError
-from tunewell.space.entry import UNSET, Choice, Entry
+from tunewell.space.entry import UNSET, Choice, Derivation, Entry, Place
 from tunewell.space.switch import Switch
 from tunewell.space.values import nearest_hint, whole
 
@@ -97,7 +97,7 @@ class Grammar(Entry):
             total += self._places(inner, depth - 1, limit - total)
         return total
 
-    def _possible(self, symbol: str, depth: int) -> tuple[Production, ...]:
+    def _possible(self, symbol: str, depth: float) -> tuple[Production, ...]:
         """The productions that are done within a depth."""
         return tuple(way for way in self._productions[symbol] if self._depth(way) <= depth)
 
@@ -115,7 +115,7 @@ class Grammar(Entry):
                 found[symbol] = min(depths, default=math.inf)
         return found
 
-    def _slots(self, symbol: str, depth: int) -> dict[str, str]:
+    def _slots(self, symbol: str, depth: float) -> dict[str, str]:
         """The places below one, by name: "block0" is a block."""
         ways = self._possible(symbol, depth)
         return {name: inner for way in ways for name, inner in zip(_names(way), way.symbols, strict=True)}
@@ -136,6 +136,19 @@ class Grammar(Entry):
         active = {way.text: [f"{name}.{slot}" for slot in _names(way)] for way in ways}
         choice = Choice([way.text for way in ways], default=shallow.text)
         return Switch(choice, entries, active, partial(self._derive, name, symbol, depth))
+
+    def derivations(self, name: str) -> list[Derivation]:
+        found = [Place(name, self.start, -1, 0)]
+        self._list(0, self.depth, found)
+        return [tuple(found)]
+
+    def _list(self, above: int, depth: int, found: list[Place]) -> None:
+        """Add all places below one."""
+        upper = found[above]
+        orders = list(self._slots(upper.symbol, math.inf))
+        for slot, inner in self._slots(upper.symbol, depth).items():
+            found.append(Place(f"{upper.name}.{slot}", inner, above, orders.index(slot)))
+            self._list(len(found) - 1, depth - 1, found)
 
     def explicit(self) -> Any:
         return UNSET

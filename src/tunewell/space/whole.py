@@ -16,7 +16,7 @@ import numpy as np
 from tunewell.errors import SpaceError
 from tunewell.space import tree
 from tunewell.space.constraint import Constraint, Number, Predicate, Rule
-from tunewell.space.entry import Entry, Graph, entries_of
+from tunewell.space.entry import Derivation, Entry, Graph, entries_of
 from tunewell.space.grid import Grid
 from tunewell.space.scale import Axis
 from tunewell.space.tree import Condition, Config, Dimension, Level, Node
@@ -84,6 +84,11 @@ class Space:
     def graphs(self) -> tuple[tuple[str, Graph], ...]:
         """The cells in it with their names in a config, those in blocks and branches included."""
         return tuple(pair for name, entry in self.entries.items() for pair in entry.graphs(name))
+
+    @cached_property
+    def derivations(self) -> tuple[Derivation, ...]:
+        """The trees of productions in it: the places of each grammar, those in blocks and branches included."""
+        return tuple(tree for name, entry in self.entries.items() for tree in entry.derivations(name))
 
     @cached_property
     def conditions(self) -> tuple[tuple[int, tuple[int, ...]] | None, ...]:
@@ -296,8 +301,10 @@ class Space:
         numbers = {name: number for name, number in self._numbers.items() if number.needs <= names}
         kept = tuple(rule for rule in self._rules if rule.needs <= names | numbers.keys())
         part = Space(entries, {rule.name: rule.rule for rule in kept}, {name: self.known[name] for name in numbers})
-        # functions may still ask for names that only the wider space has
-        part.__dict__.update(_rules=kept, _numbers=numbers)
+        # functions may still ask for names that only the wider space has; and a part of a structure is still one
+        graphs = tuple((name, graph) for name, graph in self.graphs if graph.parts(name).keys() <= names)
+        derivations = tuple(tree for tree in self.derivations if tree[0].name in names)
+        part.__dict__.update(_rules=kept, _numbers=numbers, graphs=graphs, derivations=derivations)
         return part
 
     def to_json(self) -> dict[str, Any]:
@@ -383,8 +390,9 @@ class Space:
         return len(self.paths)
 
     @cached_property
-    def _identity(self) -> tuple[str, tuple[Any, ...]]:
-        return json.dumps(self.to_json()), tuple(self.functions.values())
+    def _identity(self) -> tuple[Any, ...]:
+        structures = [name for name, _ in self.graphs] + [tree[0].name for tree in self.derivations]
+        return json.dumps(self.to_json()), tuple(self.functions.values()), tuple(structures)
 
     def _drawn(self, point: np.ndarray[Any, np.dtype[np.float64]]) -> Config:
         """The config that uniform numbers `(d,)` stand for, by the priors."""

@@ -1,9 +1,11 @@
-"""Features of many small directed graphs at once, whose product is the Weisfeiler-Lehman kernel.
+"""Features of many small directed graphs or derivation trees at once, whose product is the Weisfeiler-Lehman kernel.
 
 B. Ru, X. Wan, X. Dong, M. Osborne: Interpretable neural architecture search via Bayesian optimisation with
 Weisfeiler-Lehman kernels. ICLR 2021. arXiv:2006.07556. Section 3.
 N. Shervashidze, P. Schweitzer, E. J. van Leeuwen, K. Mehlhorn, K. M. Borgwardt: Weisfeiler-Lehman graph kernels. JMLR
 12, 2011. Algorithm 1, with labels that are hashed to columns.
+S. Schrodi, D. Stoll, B. Ru, R. Sukthanker, T. Brox, F. Hutter: Construction of hierarchical neural architecture search
+spaces based on context-free grammars. NeurIPS 2023. arXiv:2211.01842. Section 5: the kernel on what a grammar derives.
 """
 
 from __future__ import annotations
@@ -46,8 +48,38 @@ def subtree_features(operations: Numbers, edges: Sequence[tuple[int, int]]) -> A
     for number in range(_ROUNDS + 1):
         _count(found, labels + np.uint64(number), alive)
         labels = _round(labels, operations, used, edges)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    scaled: Array = np.divide(found, lengths, out=found, where=lengths > 0) * 0.5**0.5
+    return _scaled(found)
+
+
+def derivation_features(productions: Numbers, above: Sequence[int], orders: Sequence[int]) -> Array:
+    """The same of trees: a label is a production, after 1 and 2 rounds with the productions below it, in their order.
+
+    `productions` (n, q): the number of the production at each place, negative where the tree has none; `above`: the
+    number of the place over each, negative for the first; `orders`: which of those below that place it is.
+    """
+    alive = productions >= 0
+    labels = _FIRST + np.where(alive, productions, 0).astype(np.uint64)
+    found = np.zeros((len(productions), WIDTH))
+    for number in range(_ROUNDS + 1):
+        _count(found, labels + np.uint64(number), alive)
+        labels = _grown(labels, alive, above, orders)
+    return _scaled(found)
+
+
+def _grown(labels: Labels, alive: Flags, above: Sequence[int], orders: Sequence[int]) -> Labels:
+    """Each label together with those at the places below it."""
+    below = np.zeros_like(labels)
+    for place, (upper, order) in enumerate(zip(above, orders, strict=True)):
+        if upper >= 0:
+            seen = _mixed(labels[:, place] * np.uint64(31) + np.uint64(order + 1))
+            below[:, upper] += np.where(alive[:, place], seen, np.uint64(0))
+    return _mixed(labels * np.uint64(1_000_003) + below)
+
+
+def _scaled(counts: Array) -> Array:
+    """The counts (n, 64) with length 1/sqrt(2); 0 where there are none."""
+    lengths = np.linalg.norm(counts, axis=1, keepdims=True)
+    scaled: Array = np.divide(counts, lengths, out=counts, where=lengths > 0) * 0.5**0.5
     return scaled
 
 
