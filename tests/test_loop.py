@@ -382,6 +382,20 @@ def test_a_goal_that_the_space_knows_is_written_into_each_result_and_never_repor
         tw.open_study("study", store)
 
 
+@pytest.mark.parametrize("method", [tw.Random(), tw.Bayes(start=2), tw.Grid(levels=9)])
+@pytest.mark.parametrize("size", ["10 * x", lambda config: 10 * config["x"]])
+def test_what_breaks_a_bound_on_a_known_number_never_runs(method, size):
+    space = tw.Space({"x": tw.Float(0.0, 1.0)}, known={"size": size})
+    goals = ["loss", tw.Goal("size", at_least=1, at_most=4.0)]
+    study = tune(lambda run: {"loss": 1 - run.config["x"]}, space=space, minimize=goals, trials=9, method=method)
+    assert len(study.trials) >= 3
+    assert all(1 <= trial.metrics["size"] <= 4.0 for trial in study.trials)
+    assert study.settings.space == space
+    assert tw.verify(study).holds
+    with pytest.raises(tw.SpaceError):
+        tw.open_study("none", space=space, minimize="loss", at_most={"size": -1.0})
+
+
 def test_a_command_that_names_no_entry_is_told_before_anything_runs():
     with pytest.raises(tw.ObjectiveError, match="rate"):
         tune(["python", "train.py", "{rate}"], trials=3)

@@ -27,7 +27,22 @@ from tunewell.owner import new_owner
 from tunewell.pareto import Tradeoff, place_of
 from tunewell.protocols import Store
 from tunewell.space import Config, Space
-from tunewell.study import Act, Best, Entry, Event, Failure, Goal, Job, Limits, Metrics, Result, Settings, Steps, Study
+from tunewell.study import (
+    Act,
+    Best,
+    Entry,
+    Event,
+    Failure,
+    Goal,
+    Job,
+    Limits,
+    Metrics,
+    Result,
+    Settings,
+    Steps,
+    Study,
+    bounded,
+)
 from tunewell.trials import best as best_of
 from tunewell.trials import leaders, winners
 
@@ -597,7 +612,8 @@ def _create(study: LiveStudy, given: dict[str, Any], seed: int | None) -> None:
     if "goals" not in given or all(Goal(**goal).is_constraint for goal in given["goals"]):
         raise StudyError("a study needs a goal", hint='Write minimize="loss" or maximize="accuracy".')
     space = Space.from_json(given["space"], study._functions)
-    space.sample(np.random.default_rng(0))  # raises where nothing satisfies the constraints
+    goals = [Goal(**goal) for goal in given["goals"]]
+    bounded(space, goals).sample(np.random.default_rng(0))  # raises where nothing satisfies the constraints
     data = {"seed": secrets.randbits(32) if seed is None else seed, "method": to_json(from_json("Auto")), **given}
     try:
         study.write(Act("open", data, by=study.owner))

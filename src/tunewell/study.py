@@ -105,6 +105,16 @@ def _read_space(value: Mapping[str, Any], functions: Mapping[str, Callable[[Conf
     return Space.from_json(value, named)
 
 
+def bounded(space: Space, goals: Iterable[Goal]) -> Space:
+    """The space with the bounds on numbers that it knows as constraints: what breaks one need not run to be known."""
+    known = [goal for goal in goals if goal.metric in space.known and goal.metric.isidentifier()]
+    sides = [(goal.metric, *side) for goal in known for side in (("<=", goal.at_most), (">=", goal.at_least))]
+    rules = [f"{name} {sign} {bound!r}" for name, sign, bound in sides if bound is not None]
+    if all(rule in space.constraints for rule in rules):
+        return space
+    return Space(space.entries, {**space.constraints, **dict(zip(rules, rules, strict=True))}, space.known)
+
+
 NOTHING = Settings(0, Space({}), (), Steps(), Limits(), None)
 
 _FOREIGN_TAGS = tuple((name,) for name in FOREIGN)
@@ -163,6 +173,7 @@ class Study:
 
     def _adopt(self, settings: Settings) -> None:
         self._settings = settings
+        self._bounded = bounded(settings.space, settings.goals)
         self._objectives = tuple(goal for goal in settings.goals if not goal.is_constraint)
 
     def _sync(self) -> None:
@@ -212,7 +223,7 @@ class Study:
     def space(self) -> Space:
         """The space in force; in a narrowed part, the narrowed one."""
         self._sync()
-        return self._settings.space
+        return self._bounded
 
     @property
     def goals(self) -> tuple[Goal, ...]:
@@ -387,7 +398,7 @@ class Study:
         return self._valid(self.space)
 
     def _valid(self, space: Space) -> Study:
-        if space == self._settings.space and not self._has_other_spaces():
+        if space == self._bounded and not self._has_other_spaces():
             return self
         return self.derive(("valid", space), lambda: _adopted(space), space=space)
 
