@@ -251,12 +251,15 @@ def test_what_costs_less_promises_more_until_the_budget_is_spent():
 def test_the_gradient_of_cost_is_that_of_differences():
     study = told(LINE, list(costly(LINE, 30, lambda c: 1 + c["x"] ** 2)))
     cube, promise, _ = promise_of(study, spending=Spending("cost", 0.7))
-    assert isinstance(promise.terms[-1], Thrift)
-    columns = cube.embed(cube.uniform(1, np.random.default_rng(3)))[0]
-    gradient = promise.slope(columns)[1]
-    moves = np.eye(len(columns)) * 1e-5
-    numeric = [(promise.slope(columns + move)[0] - promise.slope(columns - move)[0]) / 2e-5 for move in moves]
-    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-6)
+    thrift = promise.terms[-1]
+    assert isinstance(thrift, Thrift)
+    for seed in range(5):
+        columns = cube.embed(cube.uniform(1, np.random.default_rng(seed)))[0]
+        gradient = thrift.slope(columns)[1]
+        moves = np.eye(len(columns)) * 1e-5
+        numeric = [(thrift.slope(columns + move)[0] - thrift.slope(columns - move)[0]) / 2e-5 for move in moves]
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-6)
+        assert thrift.at(columns[None])[0] == pytest.approx(thrift.slope(columns)[0])
 
 
 @pytest.mark.parametrize("cost", [lambda c: 3.0, lambda c: 0.0, lambda c: -1.0, lambda c: float("nan")])
