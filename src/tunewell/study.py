@@ -221,7 +221,7 @@ class Study:
 
     @property
     def space(self) -> Space:
-        """The space in force; in a narrowed part, the narrowed one."""
+        """The space in force, with the goals' bounds on numbers that it knows; in a narrowed part, the narrowed one."""
         self._sync()
         return self._bounded
 
