@@ -12,16 +12,16 @@ parts in common, wherever these stand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Self, TypeAlias
 from zlib import crc32
 
 import numpy as np
 
 from tunewell.space import Config, Space
-from tunewell.space.entry import Derivation, Graph, Place
+from tunewell.space.entry import Derivation, Graph
 from tunewell.space.scale import LogIntegers
 from tunewell.surrogates.graphs import WIDTH, derivation_features, subtree_features
 
@@ -44,7 +44,7 @@ class Cube:
         self.parents = space.conditions
         self._tables = [self._table(index) for index in range(len(self.dimensions))]
         blocks = [self._width(index) for index in range(len(self.dimensions))]
-        self._structures = [*_cells_of(space), *_programs_of(space)]
+        self._structures = _structures_of(space)
         own = np.repeat(np.arange(len(blocks)), blocks)
         behind = np.repeat(len(blocks) + np.arange(len(self._structures)), WIDTH)
         self.groups = np.concatenate([own, behind]).astype(np.intp)
@@ -153,94 +153,61 @@ class Cube:
 
 @dataclass(frozen=True)
 class _Structure:
-    """A structure among the coordinates: the `places` (e,) of its entries there, and what each option of them stands
-    for, `codes` (e, k), negative for nothing.
+    """A structure among the coordinates: the `places` (e,) of its entries there, what each option of them stands for,
+    `codes` (e, k), negative for nothing, and how contents (n, e) are `turned` into columns (n, WIDTH).
     """
 
     places: Groups
     sizes: Groups
     codes: Groups
+    turned: Callable[[Groups], Array]
 
-    def contents(self, points: Array) -> Groups:
-        """What stands in each entry of points (n, d): (n, e), negative where there is nothing."""
+    @classmethod
+    def of(cls, space: Space, contents: Mapping[int, Mapping[Any, int]], turned: Callable[[Groups], Array]) -> Self:
+        """That of the entries at some places, with what each of their options stands for."""
+        axes: list[Any] = [space.axes[place] for place in contents]
+        sizes = np.array([axis.size for axis in axes])
+        codes = np.full((len(axes), sizes.max()), -1)
+        for row, axis, meant in zip(codes, axes, contents.values(), strict=True):
+            row[: axis.size] = [meant.get(value, -1) for value in axis.values]
+        return cls(np.array(list(contents)), sizes, codes, turned)
+
+    def features(self, points: Array) -> Array:
+        """Its columns (n, WIDTH) of points (n, d); all 0 where it is inactive."""
         columns = points[:, self.places]
         options = np.minimum(np.floor(np.nan_to_num(columns) * self.sizes), self.sizes - 1).astype(np.intp)
-        return np.where(np.isnan(columns), -1, self.codes[np.arange(len(self.places)), options])
-
-    def features(self, points: Array) -> Array:
-        """Its columns (n, WIDTH); all 0 where it is inactive."""
-        raise NotImplementedError
-
-    @classmethod
-    def _of(cls, space: Space, contents: Mapping[str, Mapping[Any, int]], *more: Any) -> Self:
-        """That of entries by name, with what each of their options stands for."""
-        places = _places(space)
-        at = np.array([places[name] for name in contents])
-        listed: list[Any] = [space.axes[place] for place in at.tolist()]
-        codes = np.full((len(at), max(axis.size for axis in listed)), -1)
-        for row, axis, meant in zip(codes, listed, contents.values(), strict=True):
-            row[: axis.size] = [meant.get(value, -1) for value in axis.values]
-        return cls(at, np.array([axis.size for axis in listed]), codes, *more)
+        return self.turned(np.where(np.isnan(columns), -1, self.codes[np.arange(len(self.places)), options]))
 
 
-@dataclass(frozen=True)
-class _Cell(_Structure):
-    """A cell, all of whose edges are among the coordinates."""
-
-    edges: tuple[tuple[int, int], ...]
-
-    @classmethod
-    def of(cls, space: Space, name: str, cell: Graph) -> _Cell:
-        """From a space that has it."""
-        operations = [{word: number for number, word in enumerate(cell.options(edge))} for edge in cell.edges]
-        meant = [{word: code for word, code in each.items() if word != cell.none} for each in operations]
-        return cls._of(space, dict(zip(cell.parts(name), meant, strict=True)), cell.edges)
-
-    def features(self, points: Array) -> Array:
-        return subtree_features(self.contents(points), self.edges)
-
-
-@dataclass(frozen=True)
-class _Program(_Structure):
-    """A derivation tree."""
-
-    above: tuple[int, ...]
-    orders: tuple[int, ...]
-
-    @classmethod
-    def of(cls, space: Space, tree: Derivation) -> _Program:
-        """From a space that has it, or a part of it."""
-        there = [place for place in tree if place.name in _places(space)]
-        numbers = {place.name: number for number, place in enumerate(there)}
-        above = [numbers[tree[place.above].name] if place.above >= 0 else -1 for place in there]
-        meant = {place.name: _numbered(space, place) for place in there}
-        return cls._of(space, meant, tuple(above), tuple(place.order for place in there))
-
-    def features(self, points: Array) -> Array:
-        return derivation_features(self.contents(points), self.above, self.orders)
-
-
-def _numbered(space: Space, place: Place) -> dict[str, int]:
-    """A number for each production at a place, the same at every place of its symbol and in a part of the space."""
-    axis: Any = space.axes[_places(space)[place.name]]
-    return {text: crc32(f"{place.symbol} {text}".encode()) for text in axis.values}
-
-
-def _places(space: Space) -> dict[str, int]:
-    return {dimension.name: place for place, dimension in enumerate(space.dimensions)}
-
-
-def _cells_of(space: Space) -> list[_Cell]:
-    """The cells whose edges are all among the coordinates, once each."""
-    places = _places(space)
-    return [_Cell.of(space, name, cell) for name, cell in space.graphs if cell.parts(name).keys() <= places.keys()]
-
-
-def _programs_of(space: Space) -> list[_Program]:
-    """The programs with more than one place, once each."""
-    places = _places(space)
+def _structures_of(space: Space) -> list[_Structure]:
+    """The cells whose edges are all among the coordinates, and the programs with more than one place, once each."""
+    places = {dimension.name: place for place, dimension in enumerate(space.dimensions)}
+    cells = [(name, cell) for name, cell in space.graphs if cell.parts(name).keys() <= places.keys()]
     trees = [tree for tree in space.derivations if sum(place.name in places for place in tree) > 1]
-    return [_Program.of(space, tree) for tree in trees]
+    return [_cell(space, places, *pair) for pair in cells] + [_program(space, places, tree) for tree in trees]
+
+
+def _cell(space: Space, places: Mapping[str, int], name: str, cell: Graph) -> _Structure:
+    """The graph of a cell: operations are numbered, and none is no edge."""
+    operations = [{word: number for number, word in enumerate(cell.options(edge))} for edge in cell.edges]
+    meant = [{word: code for word, code in each.items() if word != cell.none} for each in operations]
+    at = [places[inner] for inner in cell.parts(name)]
+    return _Structure.of(space, dict(zip(at, meant, strict=True)), partial(subtree_features, edges=cell.edges))
+
+
+def _program(space: Space, places: Mapping[str, int], tree: Derivation) -> _Structure:
+    """The tree of a grammar, or what is left of it in a part of the space: a production has one number wherever it
+    stands below its symbol.
+    """
+    there = [place for place in tree if place.name in places]
+    numbers = {place.name: number for number, place in enumerate(there)}
+    above = [numbers[tree[place.above].name] if place.above >= 0 else -1 for place in there]
+    meant = {}
+    for place in there:
+        axis: Any = space.axes[places[place.name]]
+        meant[places[place.name]] = {text: crc32(f"{place.symbol} {text}".encode()) for text in axis.values}
+    turned = partial(derivation_features, above=above, orders=[place.order for place in there])
+    return _Structure.of(space, meant, turned)
 
 
 def _reflected(points: Array) -> Array:
