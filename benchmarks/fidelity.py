@@ -281,7 +281,7 @@ def beside(told: str, method: str, ours: list[Course], full: list[Course], secon
 def language(quick: bool) -> Iterator[Row]:
     """Means over seeds with 95 % intervals; the targets are for the paired differences."""
     seeds, tokens, runs = (range(2), 27 * 256, RUNS) if quick else (range(5), 0, RUNS)
-    for method, peer in (("Hyperband()", "random search"), ("PBT(8), default size", "random search, default size")):
+    for method, peer in (("Hyperband()", "random search"), ("PBT(12), default size", "random search, default size")):
         theirs, ours = ([best_loss(name, seed, tokens, runs) for seed in seeds] for name in (peer, method))
         for name, losses in ((peer, theirs), (method, ours)):
             yield Row(interval(losses)[0], name=f"a small GPT, {len(seeds)} seeds, {runs} runs: {told(name, losses)}")
