@@ -50,12 +50,12 @@ def configs(study):
     return [job.config for job in study.jobs.values()]
 
 
-def told(study, config, loss, until=1, **settings):
-    """Adds a trial that has ended."""
+def told(study, config, loss, until=1, error=None, **settings):
+    """Adds a trial that has ended, with the standard error of its loss where it tells one."""
     job = study.start(Job(config, until, **settings))
     study.commit(job)
     if isinstance(loss, float):
-        study.commit(Result(job.id, "done", {"loss": loss}, step=until))
+        study.commit(Result(job.id, "done", {"loss": loss}, step=until, std={} if error is None else {"loss": error}))
     elif loss == "cancelled":
         study.commit(Result(job.id, "cancelled"))
     elif loss is not None:
@@ -277,6 +277,34 @@ def test_replicates_are_one_trial_with_their_mean():
     assert known.levels[1].ranked == [(0.0, 2.0, 1), (0.0, 3.0, 2), (0.0, 4.0, 3), (0.0, 5.0, 0)]
     assert good == [1]
     assert sorted(bad) == [0, 2, 3]
+
+
+def test_luck_is_taken_out_of_results_that_tell_their_standard_error():
+    study = new_study(LINE)
+    errors = {1.0: 5.0, 1.5: 0.01}  # the lowest loss is the least certain one; the last tells nothing
+    for number, loss in enumerate([1.0, 1.5, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]):
+        told(study, {"x": number / 10, "y": 0.5}, loss, error=errors.get(loss, None if loss == 9.0 else 0.1))
+    known, good, _ = known_of(study, TPE(start=1))
+    assert known.levels[1].ranked[0] == (0.0, 1.0, 0)
+    assert good == [1]
+    assert known.levels[1].best_first()[0][1] == pytest.approx(1.5, abs=0.01)
+    told(study, {"x": 0.9, "y": 0.5}, 0.5, error=0.1)
+    assert known_of(study, TPE(start=1))[1] == [8]
+
+
+def test_equal_standard_errors_change_no_rank():
+    study = new_study(LINE)
+    for number, loss in enumerate(np.random.default_rng(0).normal(size=20).tolist()):
+        told(study, {"x": number / 20, "y": 0.5}, loss, error=0.5)
+    level = known_of(study, TPE(start=1))[0].levels[1]
+    assert [row for *_, row in level.best_first()] == [row for *_, row in level.ranked]
+
+
+def test_losses_without_bounds_and_their_standard_errors_are_borne():
+    study = new_study(LINE)
+    for number, loss in enumerate([-1.7e308, -1.0, 2.0, 1.7e308]):
+        told(study, {"x": number / 10, "y": 0.5}, loss, error=1.0)
+    assert known_of(study, TPE(start=1))[1] == [0]
 
 
 def test_the_largest_until_with_enough_results_counts():

@@ -46,6 +46,9 @@ _TABLE = 256
 _LIGHTEST = 1e-3
 """The least weight of a good trial, relative to their mean."""
 
+_FAR = 3.0
+"""Losses that are so many times worse than the median, as far as the best is better, count as no worse than that."""
+
 _TRIES = 20
 """So many rounds of candidates without a new one that is allowed are enough."""
 
@@ -61,7 +64,8 @@ class TPE:
     range; with noise, what is closer than that cannot be told apart. `clip`: few trials give no narrow kernels.
     `weights`: a good trial counts by its improvement on the best that is not good, or each counts the same ("uniform").
 
-    Learns from all results of the study at the largest `until` of which `start` are known.
+    Learns from all results of the study at the largest `until` of which `start` are known. Where these tell their
+    standard errors, as the mean of some folds does, the good ones are the best with luck taken out.
     Raises Unsupported for more than one objective.
 
     Reference: Bergstra et al., NeurIPS 2011, with the settings of Watanabe, arXiv:2304.11127.
@@ -202,16 +206,22 @@ def _hypercube(size: int, dimensions: int, seed: int) -> Array:
 
 
 class Level(msgspec.Struct):
-    """The results at one `until`: the `losses` of each row, one a replicate, as (violation, loss); the rows `ranked` by
-    their means; and in `order` of arrival.
+    """The results at one `until`: the `losses` of each row, one a replicate, as (violation, loss); the squared standard
+    `errors` of those that tell theirs; the rows `ranked` by their means, and so once more with luck taken `out`, None
+    where that is to be worked out; and in `order` of arrival.
     """
 
     losses: dict[int, list[tuple[float, float]]] = {}
+    errors: dict[int, list[float]] = {}
     ranked: list[tuple[float, float, int]] = []
+    out: list[tuple[float, float, int]] | None = None
     order: list[int] = []
 
-    def add(self, row: int, violation: float, loss: float) -> None:
+    def add(self, row: int, violation: float, loss: float, error: float) -> None:
         """One result more; replicates of a config are one trial with their mean."""
+        self.out = None
+        if error > 0:
+            self.errors.setdefault(row, []).append(error**2)
         told = self.losses.setdefault(row, [])
         if told:
             del self.ranked[bisect_left(self.ranked, (*_mean(told), row))]
@@ -224,14 +234,46 @@ class Level(msgspec.Struct):
         """As if the row had told nothing."""
         told = self.losses.pop(row, None)
         if told:
+            self.out = None
+            self.errors.pop(row, None)
             del self.ranked[bisect_left(self.ranked, (*_mean(told), row))]
             self.order.remove(row)
+
+    def best_first(self) -> list[tuple[float, float, int]]:
+        """The rows by their means. Where results tell standard errors, luck is taken out of the means: one that is low
+        and uncertain may well stand behind one that is known to be nearly as low.
+        """
+        if not self.errors:
+            return self.ranked
+        if self.out is None:
+            self.out = self._without_luck()
+        return self.out
+
+    def _without_luck(self) -> list[tuple[float, float, int]]:
+        from tunewell.honest.shrinkage import Belief, Measured
+
+        rows = [row for *_, row in self.ranked]
+        means = np.array([mean for _, mean, _ in self.ranked])
+        best, middle = float(means.min()), float(np.median(means))
+        near = np.minimum(means, middle + _FAR * (middle - best))  # how bad the bad ones are says nothing of the good
+        with np.errstate(all="ignore"):
+            found, _ = Belief(Measured(near[:, None].tolist(), self._errors_of(rows))).moments()
+        if not np.isfinite(found).all():
+            return self.ranked
+        return sorted((over, mean, row) for (over, _, row), mean in zip(self.ranked, found.tolist(), strict=True))
+
+    def _errors_of(self, rows: list[int]) -> Array:
+        """The standard errors of the means `(n,)`; the typical one where a result did not tell its own."""
+        counts = np.array([len(self.losses[row]) for row in rows])
+        squares = np.array([math.fsum(self.errors.get(row, [math.nan])) for row in rows])
+        errors: Array = np.sqrt(squares) / counts
+        return np.where(np.isnan(errors), np.nanmedian(errors), errors)
 
     def improvements(self, count: int) -> Array:
         """By how much each of the `count` best results improves on the one after them, as weights `(count,)` of mean
         about 1. Watanabe, section 3.2. All 1 where one of them violates a constraint.
         """
-        best = np.array(self.ranked[: count + 1]).reshape(-1, 3)
+        best = np.array(self.best_first()[: count + 1]).reshape(-1, 3)
         gains: Array = best[-1:, 1] / 2 - best[:count, 1] / 2  # halves, so that huge losses do not overflow
         if best[:, 0].any() or not gains.any():
             return np.ones(len(gains))
@@ -283,7 +325,7 @@ class Known(msgspec.Struct):
         """The rows of the good trials and of the bad ones, each in order of arrival."""
         level = self.level(settings.start)
         count = min(math.ceil(settings.share * (len(level.ranked) + len(self.failed))), settings.most)
-        good = [row for *_, row in level.ranked[:count]]
+        good = [row for *_, row in level.best_first()[:count]]
         rest = set(good)
         recent = level.order[-settings.history - count :]
         bad = [row for row in recent if row not in rest]
@@ -329,7 +371,8 @@ def _learn(known: Known, event: Event, study: Study) -> Known:
             known.told += 1
         elif event.status == "done":
             level = known.levels.setdefault(study.jobs[event.job].until, Level())
-            level.add(row, violation(study, event.job), loss)
+            error = event.std.get(study.objectives[0].metric, math.nan)
+            level.add(row, violation(study, event.job), loss, error)
             known.told += 1
     return known
 
