@@ -91,7 +91,8 @@ def by_hand(parameters: int, epochs: int, seed: int) -> Winner:
 @figure("digits, real search of a cell: test accuracy of the winner", target=">= 1 x peer", unit="%")
 def search(quick: bool) -> Iterator[Row]:
     """ASHA around Bayes, confirmed; the peer of the first row is random search with whole runs, of the second the
-    residual network with as many parameters. Parameters in the rows below: a search may as well end as good with half of them.
+    residual network with as many parameters. Parameters in the rows below: a search may as well end as good with half
+    of them.
     """
     runs, epochs, seeds = (2, 4, range(1)) if quick else (20, 9, range(5))
     found = [winner(runs, epochs, None, seed) for seed in seeds]

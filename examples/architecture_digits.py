@@ -1,6 +1,5 @@
 """The cell of a convolutional network on images of digits, by ASHA around Bayes, with a limit on parameters.
-Shows a Cell as an entry, a limit that is known before training, a builder, finalists that are trained again with fresh
-seeds, because these differ as much as good cells do, and the winner drawn (cell.svg).
+Shows a Cell as an entry, a limit known before training, a builder, finalists with fresh seeds, the winner drawn.
 The epochs of 16 full runs on 2 cores, about 90 seconds: python architecture_digits.py [RUNS] [EPOCHS]
 """
 
