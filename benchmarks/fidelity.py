@@ -246,7 +246,7 @@ _WHOLE = 20
 def kernel_shares(quick: bool) -> Iterator[Row]:
     """Hyperband from 1 to 100 percent beside random search on all rows, of the flights and of made rows."""
     seeds = range(4 if quick else 100)
-    for table in [made()] if quick else [flights(), made()]:
+    for table in [made()] if quick else {table.name: table for table in (flights(), made())}.values():
         task = kernel_machine(table)
         known = fits(task, 4 if quick else 60, rungs(100, 3))
         seconds = _WHOLE * seconds_of_whole(known)
