@@ -195,6 +195,18 @@ class TestCell:
         cells = {part.key({**config, "lr": 0.25}) for config in found}
         assert len(cells) < len({tuple(config[name] for name in config if name != "lr") for config in found})
 
+    def test_a_larger_cell_is_not_taken_for_one_of_the_same_name_in_another_branch(self):
+        sizes = {"large": {"cell": Cell(4, OPERATIONS)}, "small": {"cell": Cell(3, OPERATIONS)}}
+        space = Space({"size": Choice(sizes)})
+        chain = {"size": "large", **dict.fromkeys((f"cell.{a}-{b}" for a, b in Cell(4).edges), "none")}
+        chain |= {"cell.0-1": "conv", "cell.1-3": "conv"}
+        assert space.key(chain) != space.key({**chain, "cell.0-1": "skip"})
+        assert space.key(chain) == space.key({**chain, "cell.1-2": "skip"})
+        moved = {**chain, "cell.0-1": "none", "cell.1-3": "none", "cell.0-2": "conv", "cell.2-3": "conv"}
+        assert space.key(chain) == space.key(moved)
+        small = {"size": "small", "cell.0-1": "conv", "cell.0-2": "skip", "cell.1-2": "none"}
+        assert space.key(small) == space.key({**small, "cell.0-1": "none"})
+
     def test_paths_and_adjacency_are_those_of_the_graph(self):
         config = dict.fromkeys(self.space.default(), "none") | {
             "cell.0-1": "conv1",

@@ -5,7 +5,7 @@ import pytest
 
 from tunewell.contract.methods import SPACES
 from tunewell.methods.cube import cube_of
-from tunewell.space import Cell, Choice, Float, Int, Space
+from tunewell.space import Cell, Choice, Float, Grammar, Int, Space
 from tunewell.surrogates.graphs import WIDTH
 
 WIDE = Space({"a": Int(1, 10**9, log=True), "b": Choice(["x"]), "c": Int(-5, 5), "d": Int(2, 700, log=True)})
@@ -90,6 +90,32 @@ def test_a_narrowed_cell_has_the_features_of_its_graph(cell, within):
     narrow, wide = (cube_of(each).embed(cube_of(each).points(configs))[:, -WIDTH:] for each in (part, space))
     np.testing.assert_array_equal(narrow, wide)
     assert len(np.unique(narrow, axis=0)) > 5
+
+
+PROGRAMS = {
+    "wide": Grammar({"a": ["x", "y", "f(a, a)"]}, "a", 3),
+    "deep": Grammar({"a": ["f(a)", "z"]}, "a", 4),
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(CELLS["edges"], CELLS["no_none"]), (PROGRAMS["wide"], PROGRAMS["deep"])]
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_structures_of_one_name_in_two_branches_have_features_of_their_own(first, second, turned):
+    """Each as if it were alone: what stands at a place of the one says nothing of the same name in the other."""
+    branches = {"a": {"net": first}, "b": {"net": second}}
+    space = Space({"which": Choice(dict(reversed(branches.items())) if turned else branches)})
+    rng = np.random.default_rng(0)
+    for number, (option, entries) in enumerate(branches.items()):
+        alone = Space(entries)
+        configs = [alone.sample(rng) for _ in range(30)]
+        found = cube_of(space).embed(cube_of(space).points([{"which": option, **each} for each in configs]))
+        expected = cube_of(alone).embed(cube_of(alone).points(configs))[:, -WIDTH:]
+        own = 1 - number if turned else number
+        columns = found[:, -2 * WIDTH :].reshape(30, 2, WIDTH)
+        np.testing.assert_array_equal(columns[:, own], expected)
+        assert not columns[:, 1 - own].any()
 
 
 def test_a_space_that_is_narrowed_to_no_cell_has_no_features():

@@ -21,7 +21,7 @@ from zlib import crc32
 import numpy as np
 
 from tunewell.space import Config, Space
-from tunewell.space.entry import Derivation, Graph
+from tunewell.space.entry import Derivation, Graph, paths_of
 from tunewell.space.scale import LogIntegers
 from tunewell.surrogates.graphs import WIDTH, derivation_features, subtree_features
 
@@ -181,17 +181,16 @@ class _Structure:
 
 def _structures_of(space: Space) -> list[_Structure]:
     """The cells whose edges are all among the coordinates, and the programs with more than one place, once each."""
-    places = {dimension.name: place for place, dimension in enumerate(space.dimensions)}
-    cells = [(name, cell) for name, cell in space.graphs if cell.parts(name).keys() <= places.keys()]
-    trees = [tree for tree in space.derivations if sum(place.name in places for place in tree) > 1]
-    return [_cell(space, places, *pair) for pair in cells] + [_program(space, places, tree) for tree in trees]
+    places = {path: place for place, path in enumerate(space.paths)}
+    trees = [tree for tree in space.derivations if sum(place.path in places for place in tree) > 1]
+    return [_cell(space, places, *pair) for pair in space.graphs] + [_program(space, places, tree) for tree in trees]
 
 
-def _cell(space: Space, places: Mapping[str, int], name: str, cell: Graph) -> _Structure:
+def _cell(space: Space, places: Mapping[str, int], path: str, cell: Graph) -> _Structure:
     """The graph of a cell: operations are numbered, and none is no edge."""
     operations = [{word: number for number, word in enumerate(cell.options(edge))} for edge in cell.edges]
     meant = [{word: code for word, code in each.items() if word != cell.none} for each in operations]
-    at = [places[inner] for inner in cell.parts(name)]
+    at = [places[inner] for inner in paths_of(path, cell)]
     return _Structure.of(space, dict(zip(at, meant, strict=True)), partial(subtree_features, edges=cell.edges))
 
 
@@ -199,13 +198,13 @@ def _program(space: Space, places: Mapping[str, int], tree: Derivation) -> _Stru
     """The tree of a grammar, or what is left of it in a part of the space: a production has one number wherever it
     stands below its symbol.
     """
-    there = [place for place in tree if place.name in places]
-    numbers = {place.name: number for number, place in enumerate(there)}
-    above = [numbers[tree[place.above].name] if place.above >= 0 else -1 for place in there]
+    there = [place for place in tree if place.path in places]
+    numbers = {place.path: number for number, place in enumerate(there)}
+    above = [numbers[tree[place.above].path] if place.above >= 0 else -1 for place in there]
     meant = {}
     for place in there:
-        axis: Any = space.axes[places[place.name]]
-        meant[places[place.name]] = {text: crc32(f"{place.symbol} {text}".encode()) for text in axis.values}
+        axis: Any = space.axes[places[place.path]]
+        meant[places[place.path]] = {text: crc32(f"{place.symbol} {text}".encode()) for text in axis.values}
     turned = partial(derivation_features, above=above, orders=[place.order for place in there])
     return _Structure.of(space, meant, turned)
 

@@ -115,8 +115,8 @@ class Cell(Entry):
         """The operations that may stand on an edge, or at a node as (node, node)."""
         return self.operations if edge[0] < edge[1] else self.on_nodes
 
-    def graphs(self, name: str) -> list[tuple[str, Graph]]:
-        return [(name, self)]
+    def graphs(self, path: str) -> list[tuple[str, Graph]]:
+        return [(path, self)]
 
     def explicit(self) -> Any:
         return UNSET if self.default is None else self.default

@@ -16,11 +16,11 @@ import numpy as np
 from tunewell.errors import SpaceError
 from tunewell.space import tree
 from tunewell.space.constraint import Constraint, Number, Predicate, Rule
-from tunewell.space.entry import Derivation, Entry, Graph, entries_of
+from tunewell.space.entry import UNSET, Derivation, Entry, Graph, entries_of, paths_of
 from tunewell.space.grid import Grid
 from tunewell.space.scale import Axis
 from tunewell.space.tree import Condition, Config, Dimension, Level, Node
-from tunewell.space.values import nearest_hint
+from tunewell.space.values import name_of, nearest_hint
 from tunewell.space.variation import crossed, mutated, perturbed
 from tunewell.space.walk import walked
 
@@ -82,13 +82,13 @@ class Space:
 
     @cached_property
     def graphs(self) -> tuple[tuple[str, Graph], ...]:
-        """The cells in it with their names in a config, those in blocks and branches included."""
-        return tuple(pair for name, entry in self.entries.items() for pair in entry.graphs(name))
+        """The cells in it with their paths, those in blocks and branches included."""
+        return tuple(pair for path, entry in self.entries.items() for pair in entry.graphs(path))
 
     @cached_property
     def derivations(self) -> tuple[Derivation, ...]:
         """The trees of productions in it: the places of each grammar, those in blocks and branches included."""
-        return tuple(tree for name, entry in self.entries.items() for tree in entry.derivations(name))
+        return tuple(tree for path, entry in self.entries.items() for tree in entry.derivations(path))
 
     @cached_property
     def conditions(self) -> tuple[tuple[int, tuple[int, ...]] | None, ...]:
@@ -256,10 +256,22 @@ class Space:
     def key(self, config: Mapping[str, Any]) -> str:
         """The text that configs which mean the same share: equal configs, and those with isomorphic cells."""
         alike = dict(config)
-        for name, graph in self.graphs:
-            if graph.parts(name).keys() <= config.keys():
-                alike.update(graph.alike(name, config))
+        for path, graph in self.graphs:
+            if self._stands(paths_of(path, graph)[0], config):
+                alike.update(graph.alike(name_of(path), config))
         return msgspec.json.encode(alike, order="sorted").decode()
+
+    def _stands(self, path: str, config: Mapping[str, Any]) -> bool:
+        """Whether the entry at a path is active in a config."""
+        above = self._above[path]
+        return above is None or (
+            self._stands(above.path, config) and config.get(name_of(above.path), UNSET) in above.options
+        )
+
+    @cached_property
+    def _above(self) -> Mapping[str, Condition | None]:
+        """The condition of each coordinate by its path."""
+        return {dimension.path: dimension.parent for dimension in self.dimensions}
 
     def adopt(self, config: Mapping[str, Any]) -> Config | None:
         """A config of an earlier version of this space, as one of this version.
@@ -302,8 +314,9 @@ class Space:
         kept = tuple(rule for rule in self._rules if rule.needs <= names | numbers.keys())
         part = Space(entries, {rule.name: rule.rule for rule in kept}, {name: self.known[name] for name in numbers})
         # functions may still ask for names that only the wider space has; and a part of a structure is still one
-        graphs = tuple((name, graph) for name, graph in self.graphs if graph.parts(name).keys() <= names)
-        derivations = tuple(tree for tree in self.derivations if tree[0].name in names)
+        paths = set(part.paths)
+        graphs = tuple((path, graph) for path, graph in self.graphs if paths.issuperset(paths_of(path, graph)))
+        derivations = tuple(tree for tree in self.derivations if tree[0].path in paths)
         part.__dict__.update(_rules=kept, _numbers=numbers, graphs=graphs, derivations=derivations)
         return part
 
@@ -391,7 +404,7 @@ class Space:
 
     @cached_property
     def _identity(self) -> tuple[Any, ...]:
-        structures = [name for name, _ in self.graphs] + [tree[0].name for tree in self.derivations]
+        structures = [path for path, _ in self.graphs] + [tree[0].path for tree in self.derivations]
         return json.dumps(self.to_json()), tuple(self.functions.values()), tuple(structures)
 
     def _drawn(self, point: np.ndarray[Any, np.dtype[np.float64]]) -> Config:
