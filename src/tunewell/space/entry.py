@@ -66,6 +66,10 @@ class Graph(Protocol):
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges (source, target) that there may be, in the order of its entries."""
 
+    @property
+    def different(self) -> int | None:
+        """How many values there are of which no two mean the same; None where nobody can tell."""
+
     def options(self, edge: tuple[int, int]) -> Sequence[str]:
         """The operations that may stand on an edge."""
 

@@ -192,9 +192,9 @@ def chosen(node: Node) -> Any:
     return node.entry.middle() if value is UNSET else value
 
 
-def count(level: Level) -> int | None:
-    """The number of configs, None where there is no end of them."""
-    return _count(level, {})
+def count(level: Level, known: Mapping[str, int] | None = None) -> int | None:
+    """The number of configs, None where there is no end of them; that of what is `known`, by path, as given."""
+    return _count(level, dict(known or {}))
 
 
 def _count(level: Level, counted: dict[str, int | None]) -> int | None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -26,6 +27,9 @@ from tunewell.space.walk import walked
 
 _TRIES = 10_000
 """How many configs are made before the constraints are called unsatisfiable."""
+
+_LISTED = 20_000
+"""So many values of a cell that was narrowed are listed, in some seconds, to count those that are different."""
 
 _DRAWS, _WALKS = 1_000, 4
 """How many configs are drawn before a walk begins, and from how many of these."""
@@ -108,8 +112,35 @@ class Space:
     @property
     def size(self) -> int | float:
         """The number of configs, before constraints; `math.inf` with a Float without step."""
-        total = tree.count(self._level)
-        return math.inf if total is None else total
+        return _endless(tree.count(self._level))
+
+    @cached_property
+    def different(self) -> int | float | None:
+        """The number of configs with different keys, before constraints: `size`, isomorphic cells counted once.
+
+        `math.inf` as for `size`. None where nobody can tell: a cell has 8 nodes, or more than 20,000 configs in a
+        narrowed space.
+        """
+        known: dict[str, int] = {}
+        for path, graph in self.graphs:
+            first, *others = paths_of(path, graph)
+            found = self._different(path, graph)
+            if found is None:
+                return None
+            known.update({first: found, **dict.fromkeys(others, 1)})
+        return _endless(tree.count(self._level, known))
+
+    def _different(self, path: str, graph: Graph) -> int | None:
+        """How many values of a graph, or of what narrowing left of it, are different."""
+        name = name_of(path)
+        leaves: list[Any] = [self.leaves[part] for part in paths_of(path, graph)]
+        left = [leaf.listed for leaf in leaves]
+        if [len(options) for options in left] == [len(graph.options(edge)) for edge in graph.edges]:
+            return graph.different
+        if math.prod(map(len, left)) > _LISTED:
+            return None
+        values = (dict(zip(graph.parts(name), chosen, strict=True)) for chosen in product(*left))
+        return len({tuple(graph.alike(name, value).values()) for value in values})
 
     def default(self) -> Config:
         """Each entry's default, else the middle of its scale or prior, or its first or likeliest option.
@@ -466,6 +497,10 @@ class Space:
         for path in paths:
             if path not in self.paths:
                 raise SpaceError(f"there is no path {path!r}", hint=nearest_hint(path, self.paths))
+
+
+def _endless(count: int | None) -> int | float:
+    return math.inf if count is None else count
 
 
 _RULES = {"constraints": "constraint", "known": "known number"}
