@@ -405,6 +405,22 @@ class TestGrammar:
             mean = 4000 / programs
             assert sum((count - mean) ** 2 / mean for count in found) < programs + 5 * math.sqrt(2 * programs)
 
+    @pytest.mark.parametrize("method", [tw.Sobol(), tw.Halton(), tw.LatinHypercube(80), tw.Bayes(start=80)], ids=repr)
+    def test_sequences_cover_each_depth_evenly(self, method):
+        """Even in the unit cube would be three of five programs of depth 1."""
+        space = Space({"net": Grammar({"a": ["f(a)", "g(a)", "x", "y", "z"]}, "a", 5), "lr": Float(0, 1)})
+        study = new_study(space, trials=80)
+        Player(method, lambda config, step: 0.0).play(study)
+        depths = Counter(depth(unflatten(job.config)["net"]) for job in study.jobs.values())
+        assert set(depths) == {1, 2, 3, 4, 5}
+        assert all(8 <= count <= 24 for count in depths.values())
+
+    @given(seeds)
+    def test_all_else_is_spread_as_it_is_decoded(self, seed):
+        space = Space({"blocks": Blocks({"units": Int(4, 64, log=True), "cell": Cell(3, OPERATIONS)}, 1, 3)})
+        point = np.random.default_rng(seed).random(len(space.paths))
+        assert space.spread(point) == space.decode(point)
+
     def test_symbols_may_derive_others(self):
         rules = {
             "net": ["chain(cell, head)", "cell"],

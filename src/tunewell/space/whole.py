@@ -239,6 +239,14 @@ class Space:
         tree.grow(self._level, numbers, config)
         return config
 
+    def spread(self, units: np.ndarray[Any, Any] | Sequence[float]) -> Config:
+        """The config for a point `(d,)` of a sequence that covers the unit cube evenly: as `decode`, without priors,
+        but for programs, of which each depth is equally likely, as for `sample`.
+        """
+        config: Config = {}
+        tree.draw(self._level, np.asarray(units, dtype=float).tolist(), config, evenly=True)
+        return config
+
     # ---- is it valid
 
     def validate(self, config: Mapping[str, Any]) -> Config:
