@@ -2,7 +2,7 @@
 
     program.py       Program: what a grammar derives, as a tree
     building.py      from a config to a module: cells and programs
-    drawing.py       cells and programs as SVG
+    drawing.py       cells, programs and blocks as SVG
     measure.py       parameters, operations, latency, memory of a module
     proxies.py       synflow, naswot, jacobian_covariance: scores of a module that nobody has trained
     standings.py     standings: how well such scores rank, beside the number of parameters
@@ -23,7 +23,7 @@ from tunewell.errors import MissingExtra
 
 if TYPE_CHECKING:
     from tunewell.architecture.building import CellNetwork, build
-    from tunewell.architecture.drawing import draw_cell, draw_program
+    from tunewell.architecture.drawing import draw_blocks, draw_cell, draw_program
     from tunewell.architecture.gpt import GPT
     from tunewell.architecture.measure import latency, memory, operations, parameters
     from tunewell.architecture.program import Program
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "building": "CellNetwork build",
-    "drawing": "draw_cell draw_program",
+    "drawing": "draw_blocks draw_cell draw_program",
     "gpt": "GPT",
     "measure": "latency memory operations parameters",
     "program": "Program",
@@ -60,6 +60,7 @@ __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
     "alternate",
     "build",
     "curvature",
+    "draw_blocks",
     "draw_cell",
     "draw_program",
     "is_steepening",
