@@ -16,10 +16,9 @@ The names below are imported when first used; what makes modules needs PyTorch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tunewell.errors import MissingExtra
+from tunewell.late import late
 
 if TYPE_CHECKING:
     from tunewell.architecture.building import CellNetwork, build
@@ -45,7 +44,6 @@ _HOMES = {
     "standings": "Standing standings",
     "supernet": "Supernet",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
     "CellNetwork",
@@ -76,19 +74,7 @@ __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'tunewell.architecture' has no attribute {name!r}")
-    try:
-        module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        told = f"tunewell.architecture.{name} needs PyTorch"
-        raise MissingExtra(told, hint="pip install 'tunewell[torch]'") from error
-    value = getattr(module, name)
-    globals()[name] = value
-    return value
+__getattr__ = late(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
