@@ -368,6 +368,13 @@ def test_dry_run_estimates_and_keeps_nothing(folder: Path) -> None:
     assert not (folder / "tune.db").exists()
 
 
+def test_dry_run_says_how_many_configs_there_are_and_how_many_are_different(folder: Path) -> None:
+    cell = '[space.cell]\ntype = "cell"\nnodes = 3\noperations = ["none", "a", "b"]\n'
+    lr = "[space]\nlr = [0.1]\n"
+    (folder / "cells.toml").write_text(STUDY[: STUDY.index("[space")] + lr + cell)
+    assert "27 configs, 15 of them different" in called(folder, "run", "cells.toml", "--yes", "--dry-run").stdout
+
+
 def test_dry_run_of_an_objective_that_fails(folder: Path) -> None:
     said = called(folder, "run", "study.toml", "--objective", "train.py:fails", "--dry-run", code=1)
     assert "the default trial failed: crashed" in said.stderr

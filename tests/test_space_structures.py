@@ -16,7 +16,7 @@ import tunewell as tw
 from tests.spaces import seeds
 from tunewell.contract.methods import Player, new_study
 from tunewell.errors import SpaceError
-from tunewell.space import Blocks, Cell, Choice, Float, Grammar, Int, Space, Switch, unflatten
+from tunewell.space import Blocks, Cell, Choice, Float, Grammar, Int, Space, Switch, counting, unflatten
 from tunewell.space.cell import distance
 
 OPERATIONS = ["none", "skip", "conv"]
@@ -195,6 +195,57 @@ class TestCell:
         cells = {part.key({**config, "lr": 0.25}) for config in found}
         assert len(cells) < len({tuple(config[name] for name in config if name != "lr") for config in found})
 
+    def test_a_larger_cell_is_not_taken_for_one_of_the_same_name_in_another_branch(self):
+        sizes = {"large": {"cell": Cell(4, OPERATIONS)}, "small": {"cell": Cell(3, OPERATIONS)}}
+        space = Space({"size": Choice(sizes)})
+        chain = {"size": "large", **dict.fromkeys((f"cell.{a}-{b}" for a, b in Cell(4).edges), "none")}
+        chain |= {"cell.0-1": "conv", "cell.1-3": "conv"}
+        assert space.key(chain) != space.key({**chain, "cell.0-1": "skip"})
+        assert space.key(chain) == space.key({**chain, "cell.1-2": "skip"})
+        moved = {**chain, "cell.0-1": "none", "cell.1-3": "none", "cell.0-2": "conv", "cell.2-3": "conv"}
+        assert space.key(chain) == space.key(moved)
+        small = {"size": "small", "cell.0-1": "conv", "cell.0-2": "skip", "cell.1-2": "none"}
+        assert space.key(small) == space.key({**small, "cell.0-1": "none"})
+
+    def test_counts_how_many_are_different(self):
+        """Of NAS-Bench-201, 9,445 are left without edges that nothing comes through; of these, 680 are isomorphic to
+        another. The 6,466 of its authors are fewer, since they take a skip connection for no operation at all.
+        """
+        pruned = {tuple(sorted(self.cell.graph("cell", config).items())) for config in self.space.grid()}
+        assert len(pruned) == 9445
+        unfolded = {_unfolded(self.cell.graph("cell", config), 3) for config in self.space.grid()}
+        assert self.space.different == self.cell.different == len(unfolded) == 8765
+
+    @pytest.mark.parametrize(
+        "cell",
+        [
+            Cell(2, ["none", "a"]),
+            Cell(3, ["none", "a", "b"]),
+            Cell(3, ["a", "b"]),
+            Cell(3, ["a", "b"], on_nodes=["c", "d"]),
+            Cell(4, ["none", "a", "b"]),
+            Cell(4, ["zero", "a"], none="zero", on_nodes=["c", "d"]),
+            Cell(5, ["none", "a"]),
+        ],
+        ids=repr,
+    )
+    def test_as_many_are_different_as_have_a_key_of_their_own(self, cell):
+        space = Space({"cell": cell})
+        assert space.different == len({space.key(config) for config in space.grid()})
+
+    def test_counts_different_configs_of_several_entries(self):
+        branches = Choice({"cells": {"pair": Blocks(Cell(3, OPERATIONS), 1, 2)}, "none": {"units": Int(1, 7)}})
+        one = Cell(3, OPERATIONS).different
+        assert Space({"net": branches}).different == one + one**2 + 7
+        assert Space({"net": branches, "lr": Float(0, 1)}).different == math.inf
+        assert Space({"cell": Cell(8, OPERATIONS)}).different is None
+        assert Space({"units": Int(1, 7)}).different == 7
+
+    def test_counts_different_cells_of_a_narrowed_space(self):
+        part = self.space.narrow({"cell.0-1": ["none", "conv1"], "cell.0-3": ["pool"]})
+        assert part.different == len({part.key(config) for config in part.grid()}) < part.size
+        assert Space({"cell": Cell(6, OPERATIONS)}).narrow({"cell.0-1": ["none"]}).different is None
+
     def test_paths_and_adjacency_are_those_of_the_graph(self):
         config = dict.fromkeys(self.space.default(), "none") | {
             "cell.0-1": "conv1",
@@ -245,6 +296,12 @@ class TestCell:
         assert study.jobs[0].config == space.default()
 
 
+def _unfolded(graph, node):
+    """What a node computes, as a text: nodes that compute the same are written alike."""
+    entering = (f"{graph[edge]}({_unfolded(graph, edge[0])})" for edge in graph if edge[1] == node)
+    return "+".join(sorted(entering))
+
+
 class TestCellWithOperationsOnNodes:
     cell = Cell(5, on_nodes=["conv1", "conv3", "pool"])
     space = Space({"cell": cell})
@@ -263,6 +320,19 @@ class TestCellWithOperationsOnNodes:
         edges = {space.key(config): cell.graph("cell", config) for config in space.grid()}
         counts = [sum(source < target for source, target in graph) for graph in edges.values()]
         assert sum(0 < count <= 9 for count in counts) == different
+        assert space.different == len(counts)
+
+    def test_the_whole_published_table_is_counted(self, monkeypatch):
+        """NAS-Bench-101: 423,624 cells with seven nodes and nine edges at most, 64,542 with six."""
+        connected = counting._connected
+
+        def short(places, inner):
+            found = connected(places, inner)
+            return found[sum((found >> bit) & 1 for bit in range(len(places))) <= 9]
+
+        monkeypatch.setattr(counting, "_connected", short)
+        monkeypatch.setattr(counting, "_alike", counting._alike.__wrapped__)
+        assert [counting.different(nodes - 2, 1, 3) - 1 for nodes in (6, 7)] == [64_542, 423_624]
 
     @given(seeds)
     def test_a_cell_with_its_inner_nodes_exchanged_is_the_same(self, seed):
@@ -334,6 +404,22 @@ class TestGrammar:
             assert len(found) == programs
             mean = 4000 / programs
             assert sum((count - mean) ** 2 / mean for count in found) < programs + 5 * math.sqrt(2 * programs)
+
+    @pytest.mark.parametrize("method", [tw.Sobol(), tw.Halton(), tw.LatinHypercube(80), tw.Bayes(start=80)], ids=repr)
+    def test_sequences_cover_each_depth_evenly(self, method):
+        """Even in the unit cube would be three of five programs of depth 1."""
+        space = Space({"net": Grammar({"a": ["f(a)", "g(a)", "x", "y", "z"]}, "a", 5), "lr": Float(0, 1)})
+        study = new_study(space, trials=80)
+        Player(method, lambda config, step: 0.0).play(study)
+        depths = Counter(depth(unflatten(job.config)["net"]) for job in study.jobs.values())
+        assert set(depths) == {1, 2, 3, 4, 5}
+        assert all(8 <= count <= 24 for count in depths.values())
+
+    @given(seeds)
+    def test_all_else_is_spread_as_it_is_decoded(self, seed):
+        space = Space({"blocks": Blocks({"units": Int(4, 64, log=True), "cell": Cell(3, OPERATIONS)}, 1, 3)})
+        point = np.random.default_rng(seed).random(len(space.paths))
+        assert space.spread(point) == space.decode(point)
 
     def test_symbols_may_derive_others(self):
         rules = {

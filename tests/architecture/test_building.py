@@ -1,5 +1,7 @@
 """Every config of a structure builds, and runs forward and backward."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 import tunewell as tw  # noqa: E402
-from tunewell.architecture import CellNetwork, Program, build, draw_cell, draw_program  # noqa: E402
+from tunewell.architecture import CellNetwork, Program, build, draw_blocks, draw_cell, draw_program  # noqa: E402
 from tunewell.errors import SpaceError  # noqa: E402
 
 nn = torch.nn
@@ -112,5 +114,17 @@ def test_a_program_is_what_its_text_says():
     assert program.shown().splitlines() == ["seq", "  linear", "  residual", "    seq", "      relu", "      linear"]
 
 
+def test_blocks_are_drawn_one_after_the_other_with_what_they_are():
+    space = tw.Space({"layers": tw.Blocks({"units": tw.Int(1, 9), "kind": ["relu", "gelu"]}, 1, 3, tied=["kind"])})
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        blocks = tw.unflatten(space.sample(rng))["layers"]
+        drawing = ElementTree.fromstring(draw_blocks(blocks))
+        words = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
+        assert words == [line for each in blocks for line in (f"kind {each['kind']}", f"units {each['units']}")]
+    assert ">linear</text>" in draw_blocks(["linear", "relu"])
+    assert draw_blocks([]).startswith("<svg")
+
+
 def test_names_in_a_drawing_are_escaped():
-    assert "<script>" not in draw_cell({(0, 1): "<script>"}, 2) + draw_program("<script>")
+    assert "<script>" not in draw_cell({(0, 1): "<script>"}, 2) + draw_program("<script>") + draw_blocks(["<script>"])

@@ -2,7 +2,7 @@
 
     program.py       Program: what a grammar derives, as a tree
     building.py      from a config to a module: cells and programs
-    drawing.py       cells and programs as SVG
+    drawing.py       cells, programs and blocks as SVG
     measure.py       parameters, operations, latency, memory of a module
     proxies.py       synflow, naswot, jacobian_covariance: scores of a module that nobody has trained
     standings.py     standings: how well such scores rank, beside the number of parameters
@@ -16,14 +16,13 @@ The names below are imported when first used; what makes modules needs PyTorch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tunewell.errors import MissingExtra
+from tunewell.late import late
 
 if TYPE_CHECKING:
     from tunewell.architecture.building import CellNetwork, build
-    from tunewell.architecture.drawing import draw_cell, draw_program
+    from tunewell.architecture.drawing import draw_blocks, draw_cell, draw_program
     from tunewell.architecture.gpt import GPT
     from tunewell.architecture.measure import latency, memory, operations, parameters
     from tunewell.architecture.program import Program
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "building": "CellNetwork build",
-    "drawing": "draw_cell draw_program",
+    "drawing": "draw_blocks draw_cell draw_program",
     "gpt": "GPT",
     "measure": "latency memory operations parameters",
     "program": "Program",
@@ -45,7 +44,6 @@ _HOMES = {
     "standings": "Standing standings",
     "supernet": "Supernet",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
     "CellNetwork",
@@ -60,6 +58,7 @@ __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
     "alternate",
     "build",
     "curvature",
+    "draw_blocks",
     "draw_cell",
     "draw_program",
     "is_steepening",
@@ -75,19 +74,7 @@ __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'tunewell.architecture' has no attribute {name!r}")
-    try:
-        module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        told = f"tunewell.architecture.{name} needs PyTorch"
-        raise MissingExtra(told, hint="pip install 'tunewell[torch]'") from error
-    value = getattr(module, name)
-    globals()[name] = value
-    return value
+__getattr__ = late(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

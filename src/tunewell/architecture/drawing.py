@@ -1,9 +1,10 @@
-"""Drawings of cells and programs, as SVG text that a browser shows, and nothing has to be installed for."""
+"""Drawings of cells, programs and blocks, as SVG text that a browser shows, and nothing has to be installed for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from tunewell.architecture.program import Program
 
@@ -32,6 +33,27 @@ def draw_program(program: str | Program) -> str:
     shapes: list[str] = []
     lines = _branch(tree, 0, 0, shapes)
     return _svg(_STEP * tree.depth, 36 * lines + 10, shapes)
+
+
+def draw_blocks(blocks: Sequence[Any]) -> str:
+    """Blocks as an SVG, as `unflatten` gives them: a box for each, in a row, with a line for each of its entries."""
+    lines = [_lines(block) for block in blocks]
+    tallest = max(map(len, lines), default=1)
+    width = 24 + 8 * max((len(line) for each in lines for line in each), default=0)
+    height, middle = 16 + 18 * tallest, 24 + 9 * tallest
+    shapes = []
+    for number, each in enumerate(lines):
+        left = 40 + (width + 30) * number
+        shapes.append(f'<path d="M{left - 30} {middle} H{left}" class="line"/>')
+        shapes.append(f'<rect x="{left}" y="16" width="{width}" height="{height}" rx="6" class="node"/>')
+        shapes += [_text(left + width // 2, 33 + 18 * row, line) for row, line in enumerate(each)]
+    end = 10 + (width + 30) * len(lines)
+    return _svg(end + 40, height + 32, [*shapes, f'<path d="M{end} {middle} H{end + 30}" class="line"/>'])
+
+
+def _lines(block: Any) -> list[str]:
+    """What is written into the box of a block."""
+    return [f"{name} {value}" for name, value in block.items()] if isinstance(block, Mapping) else [str(block)]
 
 
 def _branch(tree: Program, column: int, row: int, shapes: list[str]) -> int:

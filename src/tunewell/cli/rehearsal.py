@@ -127,6 +127,7 @@ def _plan(spec: StudyFile, where: str) -> dict[str, Any]:
         "limits": {name: value for name, value in msgspec.structs.asdict(spec.limits).items() if value is not None},
         "dimensions": len(spec.space.paths),
         "configs": spec.space.size,
+        "different": spec.space.different,
     }
 
 
@@ -143,11 +144,10 @@ def _show(spec: StudyFile, trial: Trial, estimate: Estimate, where: str) -> None
 def _lines(spec: StudyFile, trial: Trial, estimate: Estimate, where: str, unit: str) -> Sequence[tuple[str, str]]:
     limits = {name: value for name, value in msgspec.structs.asdict(spec.limits).items() if value is not None}
     plan = _plan(spec, where)
-    size = "no end of" if math.isinf(plan["configs"]) else f"{plan['configs']:,}"
     method = plan["method"] if isinstance(plan["method"], str) else text.method(plan["method"])
     lines = [
         ("study", f"{spec.name!r} in {where}"),
-        ("space", f"{text.count(plan['dimensions'], 'dimensions')}, {size} configs"),
+        ("space", f"{text.count(plan['dimensions'], 'dimensions')}, {_size(**plan)}"),
         ("method", method),
         ("limits", ", ".join(f"{name} {value:g}" for name, value in limits.items()) or "none"),
         ("time", _time(estimate, unit)),
@@ -155,6 +155,13 @@ def _lines(spec: StudyFile, trial: Trial, estimate: Estimate, where: str, unit: 
     if estimate.cost is not None:
         lines.append(("cost", f"at most about {estimate.cost:.4g}"))
     return [*lines, ("disk", _disk(trial, estimate))]
+
+
+def _size(configs: float, different: float | None, **_: Any) -> str:
+    """How many configs there are, and how many of these are different cells."""
+    if math.isinf(configs):
+        return "no end of configs"
+    return f"{configs:,} configs" + (f", {different:,} of them different" if different not in (None, configs) else "")
 
 
 def _time(estimate: Estimate, unit: str) -> str:

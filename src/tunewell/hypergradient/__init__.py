@@ -22,10 +22,10 @@ The names below are imported when first used; those of the PyTorch face need PyT
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tunewell.errors import GradientError, MissingExtra
+from tunewell.errors import GradientError
+from tunewell.late import late
 
 if TYPE_CHECKING:
     from tunewell.hypergradient.adjoint import implicit
@@ -67,7 +67,6 @@ _HOMES = {
     "objective": "Objective vector",
     "result": "Hypergradient",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
     "Adam",
@@ -97,19 +96,7 @@ __all__ = [  # noqa: RUF022  # the plain order, as in tunewell
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'tunewell.hypergradient' has no attribute {name!r}")
-    try:
-        module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    except ImportError as error:
-        if error.name != "torch":
-            raise
-        told = f"tunewell.hypergradient.{name} needs PyTorch"
-        raise MissingExtra(told, hint="pip install 'tunewell[torch]'") from error
-    value = getattr(module, name)
-    globals()[name] = value
-    return value
+__getattr__ = late(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

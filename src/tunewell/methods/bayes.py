@@ -192,7 +192,7 @@ def _other(study: Study) -> Method:
 def _even(space: Space) -> Method:
     """Sobol's points; random configs where constraints leave so little that a sequence would hardly ever meet it."""
     rng = np.random.default_rng(0)
-    drawn = (space.decode(rng.random(len(space.paths))) for _ in range(_LOOKED_AT))
+    drawn = (space.spread(rng.random(len(space.paths))) for _ in range(_LOOKED_AT))
     return Sobol() if any(space.satisfies(config) is None for config in drawn) else Random()
 
 

@@ -38,8 +38,8 @@ class QuasiRandom:
     """What the three have in common: the plan is the sequence of points, without those that violate a constraint.
 
     A config that the study has asked for is left out while there are new ones. Options of a Choice, steps and integers
-    have equal cells of the unit interval. Priors of the space are not followed: these sequences cover the ranges
-    evenly.
+    have equal cells of the unit interval, and so has each depth of a program. Priors of the space are not followed:
+    these sequences cover the ranges evenly.
     """
 
     scramble: bool = field(default=True, kw_only=True)
@@ -62,7 +62,7 @@ class QuasiRandom:
             point = _point(self, place, len(space.paths), study.seed)
             if point is None:
                 return
-            yield place, space.decode(point)
+            yield place, space.spread(point)
 
 
 def _point(method: QuasiRandom, index: int, dimensions: int, seed: int) -> Points | None:

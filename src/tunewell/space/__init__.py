@@ -18,6 +18,7 @@ level, `optimizer=sgd/momentum` below a branch. Files, each importing only those
     entry.py        Float, Int, Choice, Ordinal, Constant, and their JSON form
     switch.py       Switch: an entry whose value says which others are active, for the structures below
     blocks.py       Blocks: a number of blocks, such as layers
+    counting.py     how many cells are different
     cell.py         Cell: a graph with operations on its edges, its nodes, or both
     grammar.py      Grammar: programs derived from productions
     constraint.py   known constraints: a small interpreter of expressions, or a callable

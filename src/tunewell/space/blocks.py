@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from tunewell.errors import SpaceError
 from tunewell.space.entry import Derivation, Entry, Graph, Int, entries_of, entry_of
 from tunewell.space.switch import Switch
-from tunewell.space.values import nearest_hint, whole
+from tunewell.space.values import name_of, nearest_hint, whole
 
 _MOST = 1000
 
@@ -66,16 +66,17 @@ class Blocks(Entry):
         entries = {inner: entry for part in (tied, *blocks) for inner, entry in part.items()}
         return {name: Switch(self._count, entries, active)}
 
-    def graphs(self, name: str) -> list[tuple[str, Graph]]:
-        return [found for inner, entry in self._inner(name) for found in entry.graphs(inner)]
+    def graphs(self, path: str) -> list[tuple[str, Graph]]:
+        return [found for inner, entry in self._inner(path) for found in entry.graphs(inner)]
 
-    def derivations(self, name: str) -> list[Derivation]:
-        return [found for inner, entry in self._inner(name) for found in entry.derivations(inner)]
+    def derivations(self, path: str) -> list[Derivation]:
+        return [found for inner, entry in self._inner(path) for found in entry.derivations(inner)]
 
-    def _inner(self, name: str) -> list[tuple[str, Entry]]:
-        """The entries of all blocks, with their names."""
+    def _inner(self, path: str) -> list[tuple[str, Entry]]:
+        """The entries of all blocks, with their paths."""
+        name = name_of(path)
         blocks = [self._tied(name), *(self._block(f"{name}.{number}") for number in range(self.high))]
-        return [pair for block in blocks for pair in block.items()]
+        return [(f"{path}/{inner}", entry) for block in blocks for inner, entry in block.items()]
 
     def _tied(self, name: str) -> dict[str, Entry]:
         return {f"{name}.*.{inner}": self.each[inner] for inner in self.tied}

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tunewell.errors import SpaceError
+from tunewell.space.counting import different
 from tunewell.space.entry import UNSET, Choice, Entry, Graph
 from tunewell.space.values import nearest_hint, whole
 
@@ -115,8 +116,17 @@ class Cell(Entry):
         """The operations that may stand on an edge, or at a node as (node, node)."""
         return self.operations if edge[0] < edge[1] else self.on_nodes
 
-    def graphs(self, name: str) -> list[tuple[str, Graph]]:
-        return [(name, self)]
+    @cached_property
+    def different(self) -> int | None:
+        """How many cells there are that are not the same, see `alike`; None for 8 nodes, which take too long."""
+        inner, on_nodes = self.nodes - 2, len(self.on_nodes) or 1
+        if self.none not in self.operations:  # all edges are there, so that no two nodes can change places
+            edges = (inner + 1) * (inner + 2) // 2
+            return int(len(self.operations) ** edges * on_nodes**inner)
+        return different(inner, len(self.operations) - 1, on_nodes)
+
+    def graphs(self, path: str) -> list[tuple[str, Graph]]:
+        return [(path, self)]
 
     def explicit(self) -> Any:
         return UNSET if self.default is None else self.default

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from tunewell.errors import SpaceError
 from tunewell.space import prior as priors
 from tunewell.space.scale import Axis, Line, LogIntegers, LogLine, Options, Steps, exact
-from tunewell.space.values import check_json, copied, finite, key, nearest_hint, plain, plain_key, whole
+from tunewell.space.values import check_json, copied, finite, key, name_of, nearest_hint, plain, plain_key, whole
 
 LARGEST = 2**53
 """Integers beyond are not exact in JSON readers that know only doubles."""
@@ -41,11 +41,11 @@ UNSET = _Unset()
 
 @dataclass(frozen=True)
 class Place:
-    """A place of a derivation tree: the entry whose value is its production, the `symbol` that this replaces, the
-    number of the place `above`, -1 for none, and which of the places below that one it is.
+    """A place of a derivation tree: the path of the entry whose value is its production, the `symbol` that this
+    replaces, the number of the place `above`, -1 for none, and which of the places below that one it is.
     """
 
-    name: str
+    path: str
     symbol: str
     above: int
     order: int
@@ -66,6 +66,10 @@ class Graph(Protocol):
     def edges(self) -> tuple[tuple[int, int], ...]:
         """All edges (source, target) that there may be, in the order of its entries."""
 
+    @property
+    def different(self) -> int | None:
+        """How many values there are of which no two mean the same; None where nobody can tell."""
+
     def options(self, edge: tuple[int, int]) -> Sequence[str]:
         """The operations that may stand on an edge."""
 
@@ -74,6 +78,12 @@ class Graph(Protocol):
 
     def alike(self, name: str, config: Mapping[str, Any]) -> Mapping[str, Any]:
         """Of all values that mean the same as those of a config, the first."""
+
+
+def paths_of(path: str, graph: Graph) -> list[str]:
+    """The paths of the entries of a graph at `path`."""
+    name = name_of(path)
+    return [f"{path.removesuffix(name)}{part}" for part in graph.parts(name)]
 
 
 class Entry:
@@ -89,12 +99,12 @@ class Entry:
         """What the entry consists of, by name: itself, unless it is a structure of several."""
         return {name: self}
 
-    def graphs(self, name: str) -> list[tuple[str, Graph]]:
-        """The graphs in this entry, with their names in a config: of those, several may mean the same."""
+    def graphs(self, path: str) -> list[tuple[str, Graph]]:
+        """The graphs in this entry at `path`, with their own paths: of their values, several may mean the same."""
         return []
 
-    def derivations(self, name: str) -> list[Derivation]:
-        """The trees of productions in this entry, those of a Grammar."""
+    def derivations(self, path: str) -> list[Derivation]:
+        """The trees of productions in this entry at `path`, those of a Grammar."""
         return []
 
     @property
@@ -412,15 +422,19 @@ class Choice(_Listed):
         """The entries below each option; empty where the options are a plain list."""
         return self.options if isinstance(self.options, dict) else {}
 
-    def graphs(self, name: str) -> list[tuple[str, Graph]]:
-        return [found for below, entry in self._inner() for found in entry.graphs(below)]
+    def graphs(self, path: str) -> list[tuple[str, Graph]]:
+        return [found for below, entry in self._inner(path) for found in entry.graphs(below)]
 
-    def derivations(self, name: str) -> list[Derivation]:
-        return [found for below, entry in self._inner() for found in entry.derivations(below)]
+    def derivations(self, path: str) -> list[Derivation]:
+        return [found for below, entry in self._inner(path) for found in entry.derivations(below)]
 
-    def _inner(self) -> list[tuple[str, Entry]]:
-        """The entries of all branches, with their names."""
-        return [pair for branch in self.branches.values() for pair in branch.items()]
+    def _inner(self, path: str) -> list[tuple[str, Entry]]:
+        """The entries of all branches, with their paths."""
+        return [
+            (f"{path}={option}/{name}", entry)
+            for option, branch in self.branches.items()
+            for name, entry in branch.items()
+        ]
 
     def middle(self) -> Any:
         return self.axis.value(0 if self.prior is None else self.prior.heaviest)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from tunewell.errors import SpaceError
 from tunewell.space.entry import UNSET, Choice, Derivation, Entry, Place
 from tunewell.space.switch import Switch
-from tunewell.space.values import nearest_hint, whole
+from tunewell.space.values import name_of, nearest_hint, whole
 
 _WORD = re.compile(r"[^\s(),.=/]+")
 _MOST = 2000
@@ -137,8 +137,8 @@ class Grammar(Entry):
         choice = Choice([way.text for way in ways], default=shallow.text)
         return Switch(choice, entries, active, partial(self._derive, name, symbol, depth))
 
-    def derivations(self, name: str) -> list[Derivation]:
-        found = [Place(name, self.start, -1, 0)]
+    def derivations(self, path: str) -> list[Derivation]:
+        found = [Place(path, self.start, -1, 0)]
         self._list(0, self.depth, found)
         return [tuple(found)]
 
@@ -147,7 +147,7 @@ class Grammar(Entry):
         upper = found[above]
         orders = list(self._slots(upper.symbol, math.inf))
         for slot, inner in self._slots(upper.symbol, depth).items():
-            found.append(Place(f"{upper.name}.{slot}", inner, above, orders.index(slot)))
+            found.append(Place(f"{upper.path}/{name_of(upper.path)}.{slot}", inner, above, orders.index(slot)))
             self._list(len(found) - 1, depth - 1, found)
 
     def explicit(self) -> Any:

@@ -137,16 +137,17 @@ def grow(level: Level, units: Sequence[float], config: Config) -> None:
             grow(node.branches[value], units, config)
 
 
-def draw(level: Level, chances: Sequence[float], config: Config) -> None:
-    """Fill `config` from uniform random numbers, following the priors."""
+def draw(level: Level, chances: Sequence[float], config: Config, evenly: bool = False) -> None:
+    """Fill `config` from uniform random numbers, following the priors, or `evenly`, as `grow` does."""
     for node in level:
         if node.switch is not None and node.switch.program is not None:
             below = {found.name: chances[found.position] for found in walk((node,)) if found.position >= 0}
             config.update(node.switch.program(below))
             continue
-        value = config[node.name] = node.draw(chances[node.position] if node.position >= 0 else 0.0)
+        chance = chances[node.position] if node.position >= 0 else 0.0
+        value = config[node.name] = node.at(chance) if evenly else node.draw(chance)
         if node.branches:
-            draw(node.branches[value], chances, config)
+            draw(node.branches[value], chances, config, evenly)
 
 
 def locate(level: Level, config: Mapping[str, Any], units: list[float]) -> None:
@@ -192,9 +193,9 @@ def chosen(node: Node) -> Any:
     return node.entry.middle() if value is UNSET else value
 
 
-def count(level: Level) -> int | None:
-    """The number of configs, None where there is no end of them."""
-    return _count(level, {})
+def count(level: Level, known: Mapping[str, int] | None = None) -> int | None:
+    """The number of configs, None where there is no end of them; that of what is `known`, by path, as given."""
+    return _count(level, dict(known or {}))
 
 
 def _count(level: Level, counted: dict[str, int | None]) -> int | None:

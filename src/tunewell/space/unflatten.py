@@ -13,7 +13,8 @@ def unflatten(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config as a person would write it.
 
     The blocks of a `Blocks` are a list, with what is tied in each; the edges of a `Cell` a mapping; what a `Grammar`
-    derives the text of a program. All else is as it was.
+    derives the text of a program. All else is as it was; so no blocks are the number 0, which a config does not tell
+    from any other: `unflatten(config)["blocks"] or []` where there may be none.
 
     >>> unflatten({"lr": 0.1, "blocks": 2, "blocks.*.kind": "relu", "blocks.0.units": 8, "blocks.1.units": 4})
     {'lr': 0.1, 'blocks': [{'kind': 'relu', 'units': 8}, {'kind': 'relu', 'units': 4}]}

@@ -52,6 +52,11 @@ def plain_key(value: Any) -> Any:
     return found
 
 
+def name_of(path: str) -> str:
+    """The name that an entry has in a config, from its path."""
+    return path.rpartition("/")[2]
+
+
 def check_json(value: Any) -> None:
     """SpaceError for what JSON cannot hold."""
     if isinstance(value, list):

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -16,16 +17,19 @@ import numpy as np
 from tunewell.errors import SpaceError
 from tunewell.space import tree
 from tunewell.space.constraint import Constraint, Number, Predicate, Rule
-from tunewell.space.entry import Derivation, Entry, Graph, entries_of
+from tunewell.space.entry import UNSET, Derivation, Entry, Graph, entries_of, paths_of
 from tunewell.space.grid import Grid
 from tunewell.space.scale import Axis
 from tunewell.space.tree import Condition, Config, Dimension, Level, Node
-from tunewell.space.values import nearest_hint
+from tunewell.space.values import name_of, nearest_hint
 from tunewell.space.variation import crossed, mutated, perturbed
 from tunewell.space.walk import walked
 
 _TRIES = 10_000
 """How many configs are made before the constraints are called unsatisfiable."""
+
+_LISTED = 20_000
+"""So many values of a cell that was narrowed are listed, in some seconds, to count those that are different."""
 
 _DRAWS, _WALKS = 1_000, 4
 """How many configs are drawn before a walk begins, and from how many of these."""
@@ -82,13 +86,13 @@ class Space:
 
     @cached_property
     def graphs(self) -> tuple[tuple[str, Graph], ...]:
-        """The cells in it with their names in a config, those in blocks and branches included."""
-        return tuple(pair for name, entry in self.entries.items() for pair in entry.graphs(name))
+        """The cells in it with their paths, those in blocks and branches included."""
+        return tuple(pair for path, entry in self.entries.items() for pair in entry.graphs(path))
 
     @cached_property
     def derivations(self) -> tuple[Derivation, ...]:
         """The trees of productions in it: the places of each grammar, those in blocks and branches included."""
-        return tuple(tree for name, entry in self.entries.items() for tree in entry.derivations(name))
+        return tuple(tree for path, entry in self.entries.items() for tree in entry.derivations(path))
 
     @cached_property
     def conditions(self) -> tuple[tuple[int, tuple[int, ...]] | None, ...]:
@@ -108,8 +112,35 @@ class Space:
     @property
     def size(self) -> int | float:
         """The number of configs, before constraints; `math.inf` with a Float without step."""
-        total = tree.count(self._level)
-        return math.inf if total is None else total
+        return _endless(tree.count(self._level))
+
+    @cached_property
+    def different(self) -> int | float | None:
+        """The number of configs with different keys, before constraints: `size`, isomorphic cells counted once.
+
+        `math.inf` as for `size`. None where nobody can tell: a cell has 8 nodes, or more than 20,000 configs in a
+        narrowed space.
+        """
+        known: dict[str, int] = {}
+        for path, graph in self.graphs:
+            first, *others = paths_of(path, graph)
+            found = self._different(path, graph)
+            if found is None:
+                return None
+            known.update({first: found, **dict.fromkeys(others, 1)})
+        return _endless(tree.count(self._level, known))
+
+    def _different(self, path: str, graph: Graph) -> int | None:
+        """How many values of a graph, or of what narrowing left of it, are different."""
+        name = name_of(path)
+        leaves: list[Any] = [self.leaves[part] for part in paths_of(path, graph)]
+        left = [leaf.listed for leaf in leaves]
+        if [len(options) for options in left] == [len(graph.options(edge)) for edge in graph.edges]:
+            return graph.different
+        if math.prod(map(len, left)) > _LISTED:
+            return None
+        values = (dict(zip(graph.parts(name), chosen, strict=True)) for chosen in product(*left))
+        return len({tuple(graph.alike(name, value).values()) for value in values})
 
     def default(self) -> Config:
         """Each entry's default, else the middle of its scale or prior, or its first or likeliest option.
@@ -208,6 +239,14 @@ class Space:
         tree.grow(self._level, numbers, config)
         return config
 
+    def spread(self, units: np.ndarray[Any, Any] | Sequence[float]) -> Config:
+        """The config for a point `(d,)` of a sequence that covers the unit cube evenly: as `decode`, without priors,
+        but for programs, of which each depth is equally likely, as for `sample`.
+        """
+        config: Config = {}
+        tree.draw(self._level, np.asarray(units, dtype=float).tolist(), config, evenly=True)
+        return config
+
     # ---- is it valid
 
     def validate(self, config: Mapping[str, Any]) -> Config:
@@ -256,10 +295,22 @@ class Space:
     def key(self, config: Mapping[str, Any]) -> str:
         """The text that configs which mean the same share: equal configs, and those with isomorphic cells."""
         alike = dict(config)
-        for name, graph in self.graphs:
-            if graph.parts(name).keys() <= config.keys():
-                alike.update(graph.alike(name, config))
+        for path, graph in self.graphs:
+            if self._stands(paths_of(path, graph)[0], config):
+                alike.update(graph.alike(name_of(path), config))
         return msgspec.json.encode(alike, order="sorted").decode()
+
+    def _stands(self, path: str, config: Mapping[str, Any]) -> bool:
+        """Whether the entry at a path is active in a config."""
+        above = self._above[path]
+        return above is None or (
+            self._stands(above.path, config) and config.get(name_of(above.path), UNSET) in above.options
+        )
+
+    @cached_property
+    def _above(self) -> Mapping[str, Condition | None]:
+        """The condition of each coordinate by its path."""
+        return {dimension.path: dimension.parent for dimension in self.dimensions}
 
     def adopt(self, config: Mapping[str, Any]) -> Config | None:
         """A config of an earlier version of this space, as one of this version.
@@ -302,8 +353,9 @@ class Space:
         kept = tuple(rule for rule in self._rules if rule.needs <= names | numbers.keys())
         part = Space(entries, {rule.name: rule.rule for rule in kept}, {name: self.known[name] for name in numbers})
         # functions may still ask for names that only the wider space has; and a part of a structure is still one
-        graphs = tuple((name, graph) for name, graph in self.graphs if graph.parts(name).keys() <= names)
-        derivations = tuple(tree for tree in self.derivations if tree[0].name in names)
+        paths = set(part.paths)
+        graphs = tuple((path, graph) for path, graph in self.graphs if paths.issuperset(paths_of(path, graph)))
+        derivations = tuple(tree for tree in self.derivations if tree[0].path in paths)
         part.__dict__.update(_rules=kept, _numbers=numbers, graphs=graphs, derivations=derivations)
         return part
 
@@ -391,7 +443,7 @@ class Space:
 
     @cached_property
     def _identity(self) -> tuple[Any, ...]:
-        structures = [name for name, _ in self.graphs] + [tree[0].name for tree in self.derivations]
+        structures = [path for path, _ in self.graphs] + [tree[0].path for tree in self.derivations]
         return json.dumps(self.to_json()), tuple(self.functions.values()), tuple(structures)
 
     def _drawn(self, point: np.ndarray[Any, np.dtype[np.float64]]) -> Config:
@@ -453,6 +505,10 @@ class Space:
         for path in paths:
             if path not in self.paths:
                 raise SpaceError(f"there is no path {path!r}", hint=nearest_hint(path, self.paths))
+
+
+def _endless(count: int | None) -> int | float:
+    return math.inf if count is None else count
 
 
 _RULES = {"constraints": "constraint", "known": "known number"}
