@@ -269,6 +269,8 @@ class Race(msgspec.Struct):
             if self.widths and self.rungs:
                 self.widths.append(max(1, self.widths[-1] // self.eta))
             self.rungs.append(Rung(until))
+        for rung in self.rungs:
+            rung.forget()
 
     def turn(self, full: bool = False) -> Turn | None:
         """What to run now; None where it has to wait, or has ended. With `full` no config begins any more."""
@@ -412,12 +414,21 @@ class Standing(msgspec.Struct):
             self._watch(race, place, job, study)
 
     def _watch(self, race: Race, place: int, job: Job, study: Study) -> None:
-        """The pair of a probe that has ended; and whether the job is to be a probe."""
+        """The pairs of a job that has ended; and whether it is to be a probe."""
         if job.parent in self.probes and place:
             race.rungs[place - 1].compare(_losses(study, job.parent), _losses(study, job.id))
+        if place + 1 == len(race.rungs):
+            self._look_back(race, job, study)
         can_rise = place + 1 < len(race.rungs) and all(map(math.isfinite, _losses(study, job.id)))
         if can_rise and race.rungs[place].probe(job.id, race.is_lowest_trusted(place)):
             self.probes.add(job.id)
+
+    def _look_back(self, race: Race, job: Job, study: Study) -> None:
+        """The losses of one that has come to the last rung, there and on those below."""
+        for before in study.lineage(job.id)[:-1]:
+            found = self._at(before, before.until)
+            if found is not None:
+                race.rungs[found[1]].look_back(_losses(study, before.id), _losses(study, job.id))
 
 
 def _losses(study: Study, job: int) -> tuple[float, ...]:

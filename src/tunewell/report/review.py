@@ -98,6 +98,7 @@ def _cost(study: Study) -> Iterator[str]:
     yield f"{text.count(used.trials, 'trials')}{allowed}{more}: {counted}."
     if study.steps.maximum > 1:
         yield f"{used.steps:,} {text.plain(study.steps.unit)} of training, at most {study.steps.maximum:,} in a trial."
+    yield from (f"{twice}." for twice in text.restarts(study))
     cost = f", cost {text.number(used.cost)}" if used.cost else ""
     yield f"{text.duration(used.compute_seconds)} of computing in {text.duration(used.seconds)} by the clock{cost}."
 
