@@ -120,6 +120,9 @@ def _winner(study: Study, best: Best | None) -> Iterator[str]:
         return
     metric, measured = text.plain(best.metric), text.number(best.value, 5)
     yield f"Trial {best.trial}: {text.config(best.config)}."
+    if best.earlier:
+        changed = text.count(best.earlier, "times")
+        yield f"Its config changed {changed} while it was trained; this is the last one of its schedule."
     if best.interval is None:
         yield f"{metric} = {measured}, as measured. How much of that is luck cannot be told: the noise is unknown."
     elif best.noise == "none":
@@ -320,6 +323,8 @@ def _missing(study: Study, best: Best | None, found: Explained) -> Iterator[str]
         yield "Whether the search beats the default config: it did not run to the last step."
     if found.doubt:
         yield "Which entries matter."
+    if best is not None and best.earlier:
+        yield "Whether the schedule helped, or selection alone: run it with fresh seeds, beside a constant config."
     yield from _lost(study)
     yield from _stopped_early(study)
     if len(study.objectives) > 1:
