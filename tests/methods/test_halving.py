@@ -179,8 +179,19 @@ def steps_until_the_first_full_result(method, steps, workers, seed):
 
 def test_a_source_that_ends_fills_no_bracket_but_halves_what_there_is():
     study = play(tw.Halving(tw.Grid(levels=5), width=27), noisy)
-    assert [len(jobs) for jobs in rungs_of(study).values()] == [5, 5, 3, 1]
+    assert [len(jobs) for jobs in rungs_of(study).values()] == [5, 1, 1, 1]
     assert not study.pending()
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("method", [tw.Hyperband(), tw.Halving(width=50)])
+def test_a_bracket_wider_than_the_budget_of_trials_is_halved_all_the_same(method, workers):
+    study = play(method, noisy, trials=20, workers=workers)
+    assert {until: len(jobs) for until, jobs in rungs_of(study).items()} == {1: 20, 3: 6, 9: 2, 27: 1}
+    study.commit(tw.Act("change", {"limits": msgspec.to_builtins(tw.Limits(trials=50))}))
+    Player(method, noisy, workers=workers).play(study)
+    full = {1: 27, 3: 9, 9: 3, 27: 1} if method.table else {1: 50, 3: 16, 9: 5, 27: 1}
+    assert {until: len(jobs) for until, jobs in rungs_of(study).items()} == full
 
 
 def test_more_steps_thaw_what_waits():

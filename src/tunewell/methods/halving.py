@@ -21,6 +21,7 @@ from typing import ClassVar, Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from tunewell.budget import spent
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import Method
 from tunewell.methods.compose import begin, sources
@@ -132,7 +133,12 @@ class Halving:
         return None
 
     def _first(self, study: Study, number: int, race: Race, rng: np.random.Generator) -> Job | None:
-        """A new config of the source, on the lowest rung of a bracket."""
+        """A new config of the source, on the lowest rung of a bracket; None where it, or the budget of trials, has no
+        more.
+        """
+        most = study.limits.trials
+        if most is not None and spent(study.root).trials >= most:
+            return None
         job = begin(self, self.of, study, _LABELS, rng)
         return job and msgspec.structs.replace(job, until=race.rungs[0].until, tag=(number, 0, *job.tag))
 
@@ -235,7 +241,7 @@ def _next(study: Study, number: int, turn: Turn) -> Job:
 
 
 def _last(study: Study, standing: Standing) -> Job | None:
-    """What can go on while the source has nothing; where it has ended, as if the brackets were full."""
+    """What can go on while nothing begins; where nothing will any more, as if the brackets were full."""
     ended = not sources(study, _LABELS).pending()
     for number, race in standing.races.items():
         turn = race.turn(full=ended)
@@ -331,7 +337,8 @@ class Race(msgspec.Struct):
         if place == 0:
             return self.rungs[0].asked if full else self.widths[0]
         below = self.rungs[place - 1]
-        return min(self.widths[place], below.risen + below.able)
+        width = min(self.widths[place], max(1, below.asked // self.eta)) if full else self.widths[place]
+        return min(width, below.risen + below.able)
 
 
 class Standing(msgspec.Struct):
