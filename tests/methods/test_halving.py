@@ -13,6 +13,7 @@ import tunewell as tw
 from tunewell.contract.methods import MethodContract, Player, cut, new_study, propose
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import from_json, to_json
+from tunewell.methods.halving import Race
 from tunewell.methods.rungs import Rung, brackets
 from tunewell.study import Act, Result
 
@@ -178,8 +179,19 @@ def steps_until_the_first_full_result(method, steps, workers, seed):
 
 def test_a_source_that_ends_fills_no_bracket_but_halves_what_there_is():
     study = play(tw.Halving(tw.Grid(levels=5), width=27), noisy)
-    assert [len(jobs) for jobs in rungs_of(study).values()] == [5, 5, 3, 1]
+    assert [len(jobs) for jobs in rungs_of(study).values()] == [5, 1, 1, 1]
     assert not study.pending()
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("method", [tw.Hyperband(), tw.Halving(width=50)])
+def test_a_bracket_wider_than_the_budget_of_trials_is_halved_all_the_same(method, workers):
+    study = play(method, noisy, trials=20, workers=workers)
+    assert {until: len(jobs) for until, jobs in rungs_of(study).items()} == {1: 20, 3: 6, 9: 2, 27: 1}
+    study.commit(tw.Act("change", {"limits": msgspec.to_builtins(tw.Limits(trials=50))}))
+    Player(method, noisy, workers=workers).play(study)
+    full = {1: 27, 3: 9, 9: 3, 27: 1} if method.table else {1: 50, 3: 16, 9: 5, 27: 1}
+    assert {until: len(jobs) for until, jobs in rungs_of(study).items()} == full
 
 
 def test_more_steps_thaw_what_waits():
@@ -299,8 +311,42 @@ def test_a_rung_that_misleads_is_found_and_passed(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_rung_that_tells_is_trusted(seed):
     study = play(tw.ASHA(), lambda config, step: (config["x"] - 0.3) ** 2 + 1 / step, trials=200, seed=seed)
-    assert "rank correlation 1.00 of 12 pairs at 1" in tw.ASHA().why(study)
+    assert "rank correlation with the next rung 1.00 of 12 pairs at 1" in tw.ASHA().why(study)
     assert "misleads" not in tw.ASHA().why(study)
+
+
+def late(config, step):
+    """Neighbouring rungs agree nearly as long as anything runs; only the last step says the opposite of the first."""
+    share = (step - 1) / 26
+    return (1 - share) * (1 - config["x"]) + share * config["x"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rungs_that_rank_the_last_one_in_reverse_are_passed_though_the_next_agrees(seed):
+    study = play(tw.ASHA(minimum=1), late, trials=500, seed=seed)
+    assert "rank correlation with the last rung -1.00" in tw.ASHA(minimum=1).why(study)
+    gone = {job.parent for job in study.jobs.values()}
+    waiting = [job for job in study.jobs.values() if job.until < 27 and job.id not in gone]
+    assert waiting == []
+    assert min(job.config["x"] for job in study.jobs.values() if job.until == 27) < 0.02
+
+
+def test_noise_alone_does_not_turn_the_ranks_of_those_that_come_to_the_last_rung():
+    for seed in range(6):
+        study = play(tw.ASHA(minimum=1), noisy, trials=400, seed=seed)
+        assert "last rung" not in tw.ASHA(minimum=1).why(study)
+
+
+def test_what_was_said_of_the_last_rung_is_forgotten_when_there_is_another():
+    rung = Rung(1)
+    for number in range(12):
+        rung.look_back((float(number),), (-float(number),))
+    assert rung.is_reversed
+    assert not rung.is_trusted
+    race = Race([rung, Rung(3)], [], 3, True)
+    race.reach(9)
+    assert [each.until for each in race.rungs] == [1, 3, 9]
+    assert rung.is_trusted
 
 
 def test_it_tells_what_it_does():

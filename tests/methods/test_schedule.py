@@ -9,6 +9,8 @@ import tunewell as tw
 from tunewell.contract.methods import SPACES, MethodContract, Player, new_study, propose
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import from_json, to_json
+from tunewell.report import text
+from tunewell.report.review import review
 from tunewell.space import Space
 
 LINE = Space({"x": tw.Float(0.0, 1.0)})
@@ -52,6 +54,15 @@ def test_the_schedule_of_a_job_is_what_its_lineage_trained_with():
 def test_the_best_schedule_ends_with_the_best_config():
     study = population()
     assert tw.schedule_of(study).configs[-1][1] == study.best.config
+
+
+def test_the_best_says_that_its_config_is_the_end_of_a_schedule():
+    study = population()
+    assert study.best.earlier == len(tw.schedule_of(study).configs) - 1 > 0
+    assert f"its config changed {study.best.earlier} time" in str(study.best)
+    told = str(review(study))
+    assert f"Its config changed {text.count(study.best.earlier, 'times')} while it was trained" in told
+    assert "Whether the schedule helped" in told
 
 
 def test_a_schedule_is_run_again_with_fresh_seeds():

@@ -1,6 +1,7 @@
 """The median rule and patience: the laws, who stops and who never does, and what it saves."""
 
 import math
+import re
 from statistics import median
 
 import msgspec
@@ -108,6 +109,16 @@ def test_both_rules_together_stop_more():
     len_of = lambda study: max(job.id for job in study.jobs.values())  # noqa: E731
     both = tw.Stopped(period=1, least=5, patience=3)
     assert steps(both) < min(steps(tw.MedianStop(period=1)), steps(tw.Patience(period=1)))
+
+
+def test_it_tells_how_many_each_rule_has_stopped():
+    both = tw.Stopped(period=1, least=5, patience=3)
+    study = play(both, lambda config, step: abs(step - 20 * config["x"]))
+    stopped = [job for job in last_jobs(study) if job.until < 20]
+    worse, stale = map(int, re.findall(r"(\d+) (?:worse|without)", both.why(study)))
+    assert worse + stale == len(stopped)
+    assert min(worse, stale) > 0
+    assert "worse" not in tw.Patience().why(play(tw.Patience(), curve))
 
 
 def test_segments_end_where_they_are_said_to():

@@ -127,13 +127,13 @@ def step_saved(step, path):
     (path / "step").write_text(str(step))
 
 
-def on_the_way(method, steps=9, trials=None):
-    """A real study, in memory, of a method that decides on the way; its objective saves checkpoints."""
+def on_the_way(method, steps=9, trials=None, saves=True):
+    """A real study, in memory, of a method that decides on the way; its objective saves checkpoints, or not."""
 
     def train(run):
         for step in run.steps():
             loss = abs(run.config["x"] - 0.3) + 1 / step
-            run.report(step, loss=loss, save=partial(step_saved, step))
+            run.report(step, loss=loss, save=partial(step_saved, step) if saves else None)
 
     space = {"x": Float(0, 1), "lr": Float(1e-4, 1, log=True)}
     settings = {"minimize": "loss", "steps": Steps(1, steps, unit="epochs"), "trials": trials, "seed": 1}

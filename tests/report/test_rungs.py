@@ -26,7 +26,7 @@ def test_the_correlation_with_the_last_rung_is_that_of_who_reached_it():
     lowest = rungs.rungs(study)[0]
     assert lowest.pairs >= rungs.PAIRS
     assert lowest.correlation == pytest.approx(1)  # by this objective ranks never change
-    assert "rank correlation 1.00" in rungs.note(study)
+    assert "rank correlation with the next rung 1.00" in rungs.note(study)
 
 
 def test_the_best_value_is_the_largest_where_the_goal_is_to_maximize():

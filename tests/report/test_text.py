@@ -4,7 +4,11 @@ import math
 
 import pytest
 
+import tunewell as tw
+from tests.report.studies import on_the_way
 from tunewell.report import text
+from tunewell.report.progress import Counter, line, summary
+from tunewell.report.review import review
 from tunewell.study import Goal
 
 
@@ -66,3 +70,22 @@ def test_configs():
         text.config({"lr": 0.00123456, "kind": "a", "shape": [1, 2], "on": True})
         == "lr=0.001235, kind=a, shape=[1, 2], on=true"
     )
+
+
+def test_what_was_trained_twice_is_said_wherever_a_study_is_shown():
+    study = on_the_way(tw.Halving(width=9), saves=False)
+    (told,) = text.restarts(study)
+    again = [study.jobs[study.jobs[act.data["job"]].parent].until for act in study.acts("restart")]
+    assert again
+    assert told.startswith(f"{text.count(len(again), 'times')} a trial that went on had no checkpoint")
+    assert told.endswith(f"began again from step 0: {sum(again)} epochs trained twice")
+    assert told in str(review(study))
+    counter = Counter(study)
+    assert f"{text.count(len(again), 'restarts')} from step 0" in line(counter)
+    assert f"{text.count(len(again), 'restarts')} from step 0" in summary(counter, "finished")
+
+
+def test_with_checkpoints_nothing_is_trained_twice():
+    study = on_the_way(tw.Halving(width=9))
+    assert text.restarts(study) == []
+    assert "restart" not in summary(Counter(study), "finished")

@@ -85,6 +85,8 @@ def _show_trials(study: LiveStudy, everything: bool, as_json: bool) -> None:
             tables.show(table)
             words.say(f"{told.note(study)}\n")
     tables.show(tables.trials_table(study, None if everything else 20))
+    for twice in text.restarts(study):
+        words.say(f"{twice}\n")
     _say_of_test(study)
 
 

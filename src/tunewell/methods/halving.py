@@ -21,6 +21,7 @@ from typing import ClassVar, Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from tunewell.budget import spent
 from tunewell.errors import StudyError, Unsupported
 from tunewell.method import Method
 from tunewell.methods.compose import begin, sources
@@ -132,7 +133,12 @@ class Halving:
         return None
 
     def _first(self, study: Study, number: int, race: Race, rng: np.random.Generator) -> Job | None:
-        """A new config of the source, on the lowest rung of a bracket."""
+        """A new config of the source, on the lowest rung of a bracket; None where it, or the budget of trials, has no
+        more.
+        """
+        most = study.limits.trials
+        if most is not None and spent(study.root).trials >= most:
+            return None
         job = begin(self, self.of, study, _LABELS, rng)
         return job and msgspec.structs.replace(job, until=race.rungs[0].until, tag=(number, 0, *job.tag))
 
@@ -235,7 +241,7 @@ def _next(study: Study, number: int, turn: Turn) -> Job:
 
 
 def _last(study: Study, standing: Standing) -> Job | None:
-    """What can go on while the source has nothing; where it has ended, as if the brackets were full."""
+    """What can go on while nothing begins; where nothing will any more, as if the brackets were full."""
     ended = not sources(study, _LABELS).pending()
     for number, race in standing.races.items():
         turn = race.turn(full=ended)
@@ -269,6 +275,8 @@ class Race(msgspec.Struct):
             if self.widths and self.rungs:
                 self.widths.append(max(1, self.widths[-1] // self.eta))
             self.rungs.append(Rung(until))
+        for rung in self.rungs:
+            rung.forget()
 
     def turn(self, full: bool = False) -> Turn | None:
         """What to run now; None where it has to wait, or has ended. With `full` no config begins any more."""
@@ -329,7 +337,8 @@ class Race(msgspec.Struct):
         if place == 0:
             return self.rungs[0].asked if full else self.widths[0]
         below = self.rungs[place - 1]
-        return min(self.widths[place], below.risen + below.able)
+        width = min(self.widths[place], max(1, below.asked // self.eta)) if full else self.widths[place]
+        return min(width, below.risen + below.able)
 
 
 class Standing(msgspec.Struct):
@@ -412,12 +421,21 @@ class Standing(msgspec.Struct):
             self._watch(race, place, job, study)
 
     def _watch(self, race: Race, place: int, job: Job, study: Study) -> None:
-        """The pair of a probe that has ended; and whether the job is to be a probe."""
+        """The pairs of a job that has ended; and whether it is to be a probe."""
         if job.parent in self.probes and place:
             race.rungs[place - 1].compare(_losses(study, job.parent), _losses(study, job.id))
+        if place + 1 == len(race.rungs):
+            self._look_back(race, job, study)
         can_rise = place + 1 < len(race.rungs) and all(map(math.isfinite, _losses(study, job.id)))
         if can_rise and race.rungs[place].probe(job.id, race.is_lowest_trusted(place)):
             self.probes.add(job.id)
+
+    def _look_back(self, race: Race, job: Job, study: Study) -> None:
+        """The losses of one that has come to the last rung, there and on those below."""
+        for before in study.lineage(job.id)[:-1]:
+            found = self._at(before, before.until)
+            if found is not None:
+                race.rungs[found[1]].look_back(_losses(study, before.id), _losses(study, job.id))
 
 
 def _losses(study: Study, job: int) -> tuple[float, ...]:

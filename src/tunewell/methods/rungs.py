@@ -111,7 +111,8 @@ class Rung(msgspec.Struct):
     `asked` and `ended` count jobs, failed ones too; `alive` those that have not failed. `waiting` is a heap of
     (violates a constraint, losses, job) of those that were done and may have `left` for the next rung since; `risen`
     counts who left, `passed` those of them who left beyond the share of the rung. `probes` are the waiting jobs that
-    shall go on whatever their rank, and `pairs` their losses here and on the next rung: a fair sample.
+    shall go on whatever their rank, and `pairs` their losses here and on the next rung: a fair sample. `arrived` are
+    the losses, here and there, of all that came to the last rung: the better ones mostly.
     """
 
     until: int
@@ -125,11 +126,22 @@ class Rung(msgspec.Struct):
     probes: list[int] = []
     pairs: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
     correlation: float = math.nan
+    arrived: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
+    last: float = math.nan
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the ranks here say something of those on the next rung, as far as anybody knows."""
-        return len(self.pairs) < PAIRS or self.correlation >= MISLEADING
+        """Whether the ranks here say something of those on the next rung, and are not the reverse of those on the last,
+        as far as anybody knows.
+        """
+        return (len(self.pairs) < PAIRS or self.correlation >= MISLEADING) and not self.is_reversed
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether the worse of those that came to the last rung were better there, by more than three standard errors
+        (Fisher's transformation). That mostly the better ones come takes from a correlation, but does not turn it.
+        """
+        return len(self.arrived) >= PAIRS and self.last < -math.tanh(3 / math.sqrt(len(self.arrived) - 3))
 
     @property
     def is_clear(self) -> bool:
@@ -142,9 +154,12 @@ class Rung(msgspec.Struct):
     @property
     def verdict(self) -> str:
         """What the pairs say, in a few words; empty without enough of them."""
-        if len(self.pairs) < PAIRS:
+        which, value, pairs = "next", self.correlation, self.pairs
+        if self.is_reversed:
+            which, value, pairs = "last", self.last, self.arrived
+        if len(pairs) < PAIRS:
             return ""
-        told = f"rank correlation {self.correlation:.2f} of {len(self.pairs)} pairs at {self.until}"
+        told = f"rank correlation with the {which} rung {value:.2f} of {len(pairs)} pairs at {self.until}"
         return told if self.is_trusted else f"{told}: misleads, so all go on"
 
     @property
@@ -206,6 +221,16 @@ class Rung(msgspec.Struct):
         self.pairs = [*self.pairs[1 - _RECENT :], (here, above)]
         if len(self.pairs) >= PAIRS:
             self.correlation = _agreement(self.pairs)
+
+    def look_back(self, here: tuple[float, ...], there: tuple[float, ...]) -> None:
+        """One that was here has its losses on the last rung."""
+        self.arrived = [*self.arrived[1 - _RECENT :], (here, there)]
+        if len(self.arrived) >= PAIRS:
+            self.last = _agreement(self.arrived)
+
+    def forget(self) -> None:
+        """There is another last rung."""
+        self.arrived, self.last = [], math.nan
 
 
 def _agreement(pairs: Sequence[tuple[tuple[float, ...], tuple[float, ...]]]) -> float:

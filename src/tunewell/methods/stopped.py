@@ -93,7 +93,7 @@ class Stopped:
                 f"Stopped compares by one objective, the study has {len(study.objectives)}",
                 hint="Random() serves several; or make the others constraints with at_most.",
             )
-        standing = study.fold(("stopped", self, study.goals), lambda: Standing(self), Standing.follow)
+        standing = self._standing(study)
         waiting = next(iter(standing.ready), None)
         if waiting is not None:
             return _next(study.jobs[waiting], standing)
@@ -105,6 +105,16 @@ class Stopped:
             )
         job = begin(self, self.of, study, 1, rng)
         return job and msgspec.structs.replace(job, until=first, tag=(0, *job.tag))
+
+    def _standing(self, study: Study) -> Standing:
+        return study.fold(("stopped", self, study.goals), lambda: Standing(self), Standing.follow)
+
+    def why(self, study: Study) -> str:
+        """How many trials each rule has stopped, in one line."""
+        standing = self._standing(study.plan)
+        worse = [f"{standing.worse} worse than the median"] if self.least is not None else []
+        stale = [f"{standing.stale} without improvement"] if self.patience is not None else []
+        return f"a look each {standing.period} {study.steps.unit}; stopped: {', '.join(worse + stale)}"
 
 
 def MedianStop(of: Method = RANDOM, *, period: int | None = None, warmup: int = 0, least: int = 5) -> Stopped:
@@ -153,7 +163,8 @@ class Path(msgspec.Struct, frozen=True):
 
 class Standing(msgspec.Struct):
     """Fold state: the running averages at each step, in order of size; and the trials that go on, by their last job:
-    `ready` for another segment, `running`, or at the last step (`whole`).
+    `ready` for another segment, `running`, or at the last step (`whole`). `worse` and `stale` count the others by the
+    rule that stopped them.
     """
 
     method: Stopped
@@ -164,6 +175,8 @@ class Standing(msgspec.Struct):
     ready: dict[int, Path] = {}
     running: dict[int, Path] = {}
     whole: dict[int, Path] = {}
+    worse: int = 0
+    stale: int = 0
 
     def follow(self, event: Event, study: Study) -> Standing:
         """One event more."""
@@ -205,12 +218,11 @@ class Standing(msgspec.Struct):
             return
         path = path.measured(study.loss(job.id) if study.feasible(job.id) else math.inf)
         others = self.means.setdefault(job.until, [])
-        if not self._stops(path, others):
+        least, patience = self.method.least, self.method.patience
+        if least is not None and len(others) >= least and path.best > median(others):
+            self.worse += job.until < self.steps.maximum
+        elif patience is not None and path.stale >= patience:
+            self.stale += job.until < self.steps.maximum
+        else:
             self._wait(job, path)
         insort(others, path.mean)
-
-    def _stops(self, path: Path, others: list[float]) -> bool:
-        """Whether a rule stops a trial, `others` being the running averages at the same step."""
-        least, patience = self.method.least, self.method.patience
-        is_worse = least is not None and len(others) >= least and path.best > median(others)
-        return is_worse or (patience is not None and path.stale >= patience)

@@ -122,6 +122,7 @@ def _header(study: Study, scene: Scene) -> str:
     settings = study.settings
     facts = [("goal", text.goals(settings.goals)), ("method", text.method(settings.method)), *_used(study, scene)]
     facts += [("learned from", each) for each in text.learned(study)]
+    facts += [("trained twice", each) for each in text.restarts(study)]
     tiles = "".join(_tag("div", _tag("dt", _escape(name)) + _tag("dd", _escape(value))) for name, value in facts)
     return _tag("header", _tag("h1", _escape(study.name)) + _tag("dl", tiles, class_="facts"))
 

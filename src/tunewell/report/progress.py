@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tunewell import budget
 from tunewell.report import text
-from tunewell.study import Event, Goal, Job, Report, Result, Study
+from tunewell.study import Act, Event, Goal, Job, Report, Result, Study
 
 if TYPE_CHECKING:
     from tunewell.live import LiveStudy
@@ -65,7 +65,7 @@ class Counter:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.began = time.monotonic()
-        self.jobs = self.ended = self.finished = self.failed = self.steps = 0
+        self.jobs = self.ended = self.finished = self.failed = self.steps = self.restarts = 0
         self.compute_seconds = self.cost = 0.0
         self.seconds = budget.spent(study).seconds if len(study) else 0.0
         self.best, self.best_job, self._until = math.inf, -1, 0
@@ -73,7 +73,7 @@ class Counter:
         self._partial: dict[int, int] = {}  # steps that running jobs have reported
         self._goal = study.objectives[0] if study.objectives else Goal("loss")
         self._is_plain = self._goal.over == "last" and not any(goal.is_constraint for goal in study.goals)
-        past: tuple[Event, ...] = (*study.jobs.values(), *study.results.values())
+        past: tuple[Event, ...] = (*study.jobs.values(), *study.results.values(), *study.acts("restart"))
         for event in past:
             self(study, event)
         self.first_fraction = self.fraction()
@@ -88,6 +88,8 @@ class Counter:
         elif kind is Job:
             self.jobs += 1
             self._running[event.id] = event  # type: ignore[union-attr, assignment]
+        elif kind is Act and event.what == "restart":  # type: ignore[union-attr]
+            self.restarts += 1
 
     def _add_report(self, report: Report) -> None:
         self.steps += len(report.steps)
@@ -188,8 +190,7 @@ def counts(counter: Counter) -> list[str]:
     words = [_of(counter.finished, limits.trials, "trials")]
     if counter.running:
         words.append(f"{counter.running} running")
-    if counter.failed:
-        words.append(f"{counter.failed} failed")
+    words += _setbacks(counter)
     if unit.maximum > 1 or limits.steps:
         words.append(_of(counter.steps, limits.steps, text.plain(unit.unit)))
     if limits.compute_seconds:
@@ -197,6 +198,11 @@ def counts(counter: Counter) -> list[str]:
     if limits.cost:
         words.append(f"cost {counter.cost:.4g} of {limits.cost:.4g}")
     return words
+
+
+def _setbacks(counter: Counter) -> list[str]:
+    failed = [f"{counter.failed} failed"] if counter.failed else []
+    return failed + ([f"{text.count(counter.restarts, 'restarts')} from step 0"] if counter.restarts else [])
 
 
 def _of(used: int, limit: int | None, noun: str) -> str:
@@ -224,9 +230,8 @@ def line(counter: Counter) -> str:
 
 def summary(counter: Counter, ended: str) -> str:
     """The last line."""
-    name, trials = text.plain(counter.study.name), text.count(counter.finished, "trials")
-    failed = f", {counter.failed} failed" if counter.failed else ""
-    return f"{name}: {ended}: {trials}{failed}, {text.duration(counter.elapsed)}; {best(counter)}"
+    words = [text.count(counter.finished, "trials"), *_setbacks(counter), text.duration(counter.elapsed)]
+    return f"{text.plain(counter.study.name)}: {ended}: {', '.join(words)}; {best(counter)}"
 
 
 # --- on the screen ----------------------------------------------------------------------------------------------------

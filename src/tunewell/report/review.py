@@ -98,6 +98,7 @@ def _cost(study: Study) -> Iterator[str]:
     yield f"{text.count(used.trials, 'trials')}{allowed}{more}: {counted}."
     if study.steps.maximum > 1:
         yield f"{used.steps:,} {text.plain(study.steps.unit)} of training, at most {study.steps.maximum:,} in a trial."
+    yield from (f"{twice}." for twice in text.restarts(study))
     cost = f", cost {text.number(used.cost)}" if used.cost else ""
     yield f"{text.duration(used.compute_seconds)} of computing in {text.duration(used.seconds)} by the clock{cost}."
 
@@ -119,6 +120,9 @@ def _winner(study: Study, best: Best | None) -> Iterator[str]:
         return
     metric, measured = text.plain(best.metric), text.number(best.value, 5)
     yield f"Trial {best.trial}: {text.config(best.config)}."
+    if best.earlier:
+        changed = text.count(best.earlier, "times")
+        yield f"Its config changed {changed} while it was trained; this is the last one of its schedule."
     if best.interval is None:
         yield f"{metric} = {measured}, as measured. How much of that is luck cannot be told: the noise is unknown."
     elif best.noise == "none":
@@ -319,6 +323,8 @@ def _missing(study: Study, best: Best | None, found: Explained) -> Iterator[str]
         yield "Whether the search beats the default config: it did not run to the last step."
     if found.doubt:
         yield "Which entries matter."
+    if best is not None and best.earlier:
+        yield "Whether the schedule helped, or selection alone: run it with fresh seeds, beside a constant config."
     yield from _lost(study)
     yield from _stopped_early(study)
     if len(study.objectives) > 1:

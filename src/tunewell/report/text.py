@@ -113,6 +113,15 @@ def learned(study: Study) -> list[str]:
     return [f"{count(n, 'results')} of {plain(name)}, {kind}" for names, kind in told for name, n in names.items()]
 
 
+def restarts(study: Study) -> list[str]:
+    """What was trained twice for want of checkpoints, in a sentence; none where nothing was."""
+    begun = [study.jobs[act.data["job"]] for act in study.acts("restart")]
+    again = sum(study.jobs[job.parent].until for job in begun if job.parent is not None)
+    times, unit = count(len(begun), "times"), plain(study.steps.unit)
+    told = f"{times} a trial that went on had no checkpoint and began again from step 0: {again:,} {unit} trained twice"
+    return [told] if begun else []
+
+
 def _methods(values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
     for value in values:
         if isinstance(value, Mapping) and "method" in value:
