@@ -11,8 +11,7 @@ True losses are normal about a centre, a few of them wider; each result is its c
 spread and noise are integrated over a grid. Of configs that are bad at first sight only that is used: how bad they are
 says nothing of the good ones (a censored normal). Which config is measured again depends on results that the model
 holds, and so needs no correction. The wider ones are there for searches that learn: they find configs that nothing
-before resembled, and what is measured of these has to count more than where the others lie. How many there are is
-integrated over as well: a search that came upon a new region shows it, and one by random configs does not.
+before resembled, and what is measured of these has to count more than where the others lie.
 """
 
 from __future__ import annotations
@@ -31,11 +30,8 @@ _SHARE, _MOST = 0.25, 200
 _TRUST = 0.05
 """The scale of the Cauchy prior of the logarithm of the factor by which known errors are wrong."""
 
-_TAILS, _ODDS = (0.01, 0.1), (0.8, 0.2)
-"""Shares of the true losses that may be wider than the others, and how probable each is before the results are seen."""
-
-_WIDTHS = (1.0, 4.0)
-"""Of the two parts of the true losses, in spreads."""
+_PARTS = ((0.99, 1.0), (0.01, 4.0))
+"""Of the true losses: which share of them lies how many spreads wide."""
 
 _CENTRES, _SPREADS, _NOISES = 15, 18, 9
 """Points of the grid."""
@@ -100,7 +96,7 @@ class Measured:
 
 
 class Belief:
-    """What the results say of the true loss of each config: a mixture of normal posteriors, of two parts at each point
+    """What the results say of the true loss of each config: a mixture of normal posteriors, of `_PARTS` at each point
     of the grid.
 
     `noise` is the standard deviation of one result where it is known; left out, repetitions tell it, and at least one
@@ -111,7 +107,7 @@ class Belief:
 
     def __init__(self, measured: Measured, noise: float | None = None, whole: bool = False) -> None:
         self.measured = measured
-        self._centres, self._spreads, self._noises, self._shares, self.weights = _grid(measured, noise, whole)
+        self._centres, self._spreads, self._noises, self.weights = _grid(measured, noise, whole)
         self.noise = float(self.weights @ self._noises)
 
     def _of(self, config: int | NDArray[np.intp]) -> tuple[Array, Array, Array]:
@@ -119,9 +115,9 @@ class Belief:
         index = np.atleast_1d(config)
         errors, centres = _variances(self.measured, self._noises, index), self._centres[:, None]
         off = self.measured.means[index] - centres
-        priors = np.stack([(width * self._spreads[:, None]) ** 2 for width in _WIDTHS])
+        priors = np.stack([(width * self._spreads[:, None]) ** 2 for _, width in _PARTS])
         pull = priors / (priors + errors)
-        logs = _log_densities(off, errors, self._spreads, self._shares)
+        logs = np.stack([_log_density(off, errors, self._spreads[:, None], part) for part in _PARTS])
         return centres + pull * off, pull * errors, softmax(logs, 0)
 
     def moments(self) -> tuple[Array, Array]:
@@ -138,7 +134,7 @@ class Belief:
     def interval(self, config: int, level: float = 0.9) -> tuple[float, float]:
         """The central interval that holds the true loss with probability `level`."""
         mean, variance, share = (column[:, :, 0].ravel() for column in self._of(config))
-        weights, deviation = share * np.tile(self.weights, len(_WIDTHS)), np.sqrt(variance)
+        weights, deviation = share * np.tile(self.weights, len(_PARTS)), np.sqrt(variance)
         at = np.linspace((mean - 6 * deviation).min(), (mean + 6 * deviation).max(), 500)
         below = weights @ ndtr((at - mean[:, None]) / deviation[:, None])
         low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below, at)
@@ -163,11 +159,10 @@ class Belief:
         return float((share * ndtr((mean - np.mean(again)) / np.sqrt(variance + error))).sum(0) @ self.weights)
 
 
-def _log_densities(off: Array, errors: Array, spreads: Array, shares: Array) -> Array:
-    """Of means `(g, k)` that are `off` the centre, by each part, (parts, g, k), up to a constant."""
-    variances = [(width * spreads[:, None]) ** 2 + errors for width in _WIDTHS]
-    logs = [np.log(share)[:, None] for share in shares]
-    return np.stack([log - 0.5 * (off**2 / var + np.log(var)) for log, var in zip(logs, variances, strict=True)])
+def _log_density(off: Array, errors: Array, spreads: Array, part: tuple[float, float]) -> Array:
+    """Of means that are `off` the centre, by one of the parts, up to a constant."""
+    variance = (part[1] * spreads) ** 2 + errors
+    return np.asarray(np.log(part[0]) - 0.5 * (off**2 / variance + np.log(variance)))
 
 
 def _variances(measured: Measured, noises: Array, index: NDArray[np.intp]) -> Array:
@@ -177,25 +172,22 @@ def _variances(measured: Measured, noises: Array, index: NDArray[np.intp]) -> Ar
     return np.asarray(noises[:, None] ** 2 / measured.counts[index])
 
 
-def _grid(measured: Measured, noise: float | None, whole: bool) -> tuple[Array, Array, Array, Array, Array]:
-    """Points of centre, spread and noise, each (g,), of the shares of the parts (parts, g), and the weights (g,)."""
+def _grid(measured: Measured, noise: float | None, whole: bool) -> tuple[Array, Array, Array, Array]:
+    """Points of centre, spread and noise, each (g,), and their weights (g,)."""
     means = measured.means
     scale = float(means.std()) or abs(float(means[0])) or 1.0
     axes = (
         float(np.median(means)) + scale * np.linspace(-1.2, 1, _CENTRES),
         scale * np.geomspace(0.03, 2.5, _SPREADS),
         _noise_axis(measured, noise),
-        np.array(_TAILS),
     )
-    centre, spread, deviation, tail = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
-    shares = np.stack([1 - tail, tail])
-    log = _log_likelihood(measured, centre, spread, deviation, shares, whole)
-    log += np.tile(np.log(_ODDS), len(log) // len(_ODDS))
+    centre, spread, deviation = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
+    log = _log_likelihood(measured, centre, spread, deviation, whole)
     one = deviation if measured.errors is None else deviation * float(np.median(measured.errors))
     log += np.log(spread / np.hypot(spread, one))  # flat in the share of the spread, not in its logarithm
     weights = np.exp(log - log.max())
     kept = weights > 1e-4 * weights.max()
-    return centre[kept], spread[kept], deviation[kept], shares[:, kept], weights[kept] / weights[kept].sum()
+    return centre[kept], spread[kept], deviation[kept], weights[kept] / weights[kept].sum()
 
 
 def _noise_axis(measured: Measured, noise: float | None) -> Array:
@@ -208,22 +200,19 @@ def _noise_axis(measured: Measured, noise: float | None) -> Array:
     return pooled * np.exp(np.linspace(-width, width, _NOISES))
 
 
-def _log_likelihood(
-    measured: Measured, centre: Array, spread: Array, noise: Array, shares: Array, whole: bool
-) -> Array:
+def _log_likelihood(measured: Measured, centre: Array, spread: Array, noise: Array, whole: bool) -> Array:
     """Of all results, at each point of the grid (g,): the good means and all repetitions in full, of the rest that it
     is bad."""
     once = measured.counts == 1
     first = measured.means[once] if once.any() else measured.means
-    good = 1.0 if whole else min(_SHARE, _MOST / len(first))
-    cut = float(np.partition(first, k := min(len(first) - 1, max(3, int(good * len(first)))))[k])
+    share = 1.0 if whole else min(_SHARE, _MOST / len(first))
+    cut = float(np.partition(first, k := min(len(first) - 1, max(3, int(share * len(first)))))[k])
     full, bad = np.flatnonzero((measured.means <= cut) | ~once), np.flatnonzero(once & (measured.means > cut))
     off, errors = measured.means[full] - centre[:, None], _variances(measured, noise, full)
-    log = np.logaddexp(*_log_densities(off, errors, spread, shares)).sum(1)
+    log = np.logaddexp(*(_log_density(off, errors, spread[:, None], part) for part in _PARTS)).sum(1)
     log -= measured.freedom * np.log(noise) + measured.scatter / (2 * noise**2)
     if measured.errors is not None:
         log -= np.log1p((np.log(noise) / _TRUST) ** 2)  # heavy tails: repetitions that say otherwise win
     error = noise if measured.errors is None or not len(bad) else noise * float(np.median(measured.errors[bad]))
-    parts = zip(shares, _WIDTHS, strict=True)
-    above = (np.log(share) + log_ndtr((centre - cut) / np.hypot(width * spread, error)) for share, width in parts)
+    above = (np.log(share) + log_ndtr((centre - cut) / np.hypot(width * spread, error)) for share, width in _PARTS)
     return np.asarray(log + len(bad) * np.logaddexp(*above))
