@@ -127,3 +127,16 @@ def test_the_chances_of_two_configs_to_be_the_better_one_sum_to_one():
     belief = Belief(Measured([[0.0, 0.1], [0.3], [-2.0], [0.5], [0.4]]), 0.2)
     assert belief.better(0, 2) + belief.better(2, 0) == pytest.approx(1)
     assert belief.better(2, 0) > 0.99
+
+
+def test_the_interval_of_what_a_search_ran_to_holds_it():
+    """The configs of a search that runs to the end of a scale: each better than those before, the last one twice."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(100):
+        true = np.concatenate([rng.normal(size=8), -3 - 0.5 * rng.exponential(size=7), [-6.0]])
+        groups = [[value + 0.3 * rng.normal()] for value in true]
+        for place in (*np.argsort(true)[1:4], -1):
+            groups[place].append(true[place] + 0.3 * rng.normal())
+        low, high = Belief(Measured(groups)).interval(15)
+        held += low <= -6 <= high
+    assert held >= 86

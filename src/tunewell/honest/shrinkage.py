@@ -33,6 +33,8 @@ _TRUST = 0.05
 _PARTS = ((0.99, 1.0), (0.01, 4.0))
 """Of the true losses: which share of them lies how many spreads wide."""
 
+_SHARES = np.array([share for share, _ in _PARTS])
+
 _CENTRES, _SPREADS, _NOISES = 15, 18, 9
 """Points of the grid."""
 
@@ -132,13 +134,13 @@ class Belief:
         return means, deviations
 
     def interval(self, config: int, level: float = 0.9) -> tuple[float, float]:
-        """The central interval that holds the true loss with probability `level`."""
-        mean, variance, share = (column[:, :, 0].ravel() for column in self._of(config))
-        weights, deviation = share * np.tile(self.weights, len(_PARTS)), np.sqrt(variance)
-        at = np.linspace((mean - 6 * deviation).min(), (mean + 6 * deviation).max(), 500)
-        below = weights @ ndtr((at - mean[:, None]) / deviation[:, None])
-        low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below, at)
-        return float(low), float(high)
+        """The central interval that holds the true loss with probability `level`. Its low end is no higher than if the
+        config were one of the wider ones as likely as not: a search that learns may have left the others behind.
+        """
+        mean, variance, share = (column[:, :, 0] for column in self._of(config))
+        low, high = _central(mean, variance, share * self.weights, level)
+        even = share / _SHARES[:, None]
+        return min(low, _central(mean, variance, even / even.sum(0) * self.weights, level)[0]), high
 
     def better(self, config: int, other: int) -> float:
         """The probability that the true loss of `config` is below that of `other`."""
@@ -157,6 +159,15 @@ class Belief:
         errors = _variances(self.measured, self._noises, np.array([config]))[:, 0]
         error = errors * self.measured.counts[config] / len(again)
         return float((share * ndtr((mean - np.mean(again)) / np.sqrt(variance + error))).sum(0) @ self.weights)
+
+
+def _central(means: Array, variances: Array, weights: Array, level: float) -> tuple[float, float]:
+    """The central interval of a mixture of normal distributions (parts, g)."""
+    mean, deviation = means.ravel(), np.sqrt(variances).ravel()
+    at = np.linspace((mean - 6 * deviation).min(), (mean + 6 * deviation).max(), 500)
+    below = weights.ravel() @ ndtr((at - mean[:, None]) / deviation[:, None])
+    low, high = np.interp([(1 - level) / 2, (1 + level) / 2], below, at)
+    return float(low), float(high)
 
 
 def _log_density(off: Array, errors: Array, spreads: Array, part: tuple[float, float]) -> Array:
