@@ -33,7 +33,8 @@ _TRUST = 0.05
 _PARTS = ((0.99, 1.0), (0.01, 4.0))
 """Of the true losses: which share of them lies how many spreads wide."""
 
-_SHARES = np.array([share for share, _ in _PARTS])
+_LEFT_BEHIND = 0.2
+"""The share of the wider ones among what a search reports, as the low end of an interval allows for."""
 
 _CENTRES, _SPREADS, _NOISES = 15, 18, 9
 """Points of the grid."""
@@ -135,12 +136,12 @@ class Belief:
 
     def interval(self, config: int, level: float = 0.9) -> tuple[float, float]:
         """The central interval that holds the true loss with probability `level`. Its low end is no higher than if the
-        config were one of the wider ones as likely as not: a search that learns may have left the others behind.
+        wider ones were more: a search that learns may have left the others behind.
         """
         mean, variance, share = (column[:, :, 0] for column in self._of(config))
         low, high = _central(mean, variance, share * self.weights, level)
-        even = share / _SHARES[:, None]
-        return min(low, _central(mean, variance, even / even.sum(0) * self.weights, level)[0]), high
+        left = share * np.array([[(1 - _LEFT_BEHIND) / _PARTS[0][0]], [_LEFT_BEHIND / _PARTS[1][0]]])
+        return min(low, _central(mean, variance, left / left.sum(0) * self.weights, level)[0]), high
 
     def better(self, config: int, other: int) -> float:
         """The probability that the true loss of `config` is below that of `other`."""
