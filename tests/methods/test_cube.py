@@ -113,6 +113,17 @@ def test_random_programs_are_at_distance_one_by_their_places_however_many_these_
     assert ((z[::2] - z[1::2]) ** 2).sum(1).mean() == pytest.approx(1, rel=0.25)
 
 
+@pytest.mark.parametrize("branches", [3, 20, 200])
+def test_random_programs_are_at_distance_one_however_rare_the_branch_is_that_has_them(branches):
+    programs = {"net": Grammar({"a": ["f(a, a)", "g(a)", "x"]}, "a", 3)}
+    empty = {f"none{number}": {} for number in range(branches - 1)}
+    cube, rng = cube_of(Space({"kind": Choice({**empty, "program": programs})})), np.random.default_rng(1)
+    drawn = [cube.space.spread([1.0, *rng.random(len(cube.sizes) - 1)]) for _ in range(400)]
+    assert all(config["kind"] == "program" for config in drawn)
+    columns = np.flatnonzero(cube.groups == cube.groups[cube.firsts[1]])
+    assert 2 * cube.embed(cube.points(drawn))[:, columns].var(0).sum() == pytest.approx(1.0, rel=0.15)
+
+
 def test_a_model_learns_programs_of_many_places_from_few_results():
     """A worth for each operation that occurs. With a length-scale for each place the error was 0.89 of the spread."""
     rules = {"net": ["row(c, c, c)"], "c": ["edge(o)", "edge(o, o)", "deep(c, o)"], "o": ["x", "y", "z", "w"]}

@@ -15,7 +15,7 @@ from tunewell.errors import StudyError, Unsupported
 from tunewell.method import from_json, to_json
 from tunewell.methods.halving import Race
 from tunewell.methods.rungs import Rung, brackets
-from tunewell.study import Act, Result
+from tunewell.study import Act, Failure, Result
 
 LINE = {"x": tw.Float(0.0, 1.0)}
 
@@ -335,6 +335,18 @@ def test_noise_alone_does_not_turn_the_ranks_of_those_that_come_to_the_last_rung
     for seed in range(6):
         study = play(tw.ASHA(minimum=1), noisy, trials=400, seed=seed)
         assert "last rung" not in tw.ASHA(minimum=1).why(study)
+
+
+def test_what_was_lost_with_its_machine_or_cancelled_says_nothing_of_a_rung():
+    for ended in (Result(-1, "failed", error=Failure("lost")), Result(-1, "cancelled")):
+        study = new_study(tw.Space.of(LINE), seed=0, steps=27, trials=300)
+        for _ in range(400):
+            job = study.start(propose(tw.ASHA(), study))
+            study.commit(job)
+            done = Result(job.id, "done", {"loss": job.config["x"] + 1 / job.until}, step=job.until)
+            is_gone = job.until > 1 and job.id % 2 == 0
+            study.commit(msgspec.structs.replace(ended, job=job.id) if is_gone else done)
+        assert "rank correlation with the next rung 1.00 of 12 pairs at 1" in tw.ASHA().why(study)
 
 
 def test_what_was_said_of_the_last_rung_is_forgotten_when_there_is_another():

@@ -300,6 +300,23 @@ def test_equal_standard_errors_change_no_rank():
     assert [row for *_, row in level.best_first()] == [row for *_, row in level.ranked]
 
 
+def test_the_bad_ones_stay_bad_where_the_better_half_is_level():
+    study = new_study(LINE)
+    for number in range(20):
+        told(study, {"x": number / 20, "y": 0.5}, 1.0 if number < 8 else 0.0, error=0.1)
+    level = known_of(study, TPE(start=1))[0].levels[1]
+    assert [row for *_, row in level.best_first()] == [*range(8, 20), *range(8)]
+
+
+def test_a_replicate_that_tells_no_standard_error_has_that_of_the_others():
+    study = new_study(LINE)
+    for seed, error in enumerate([0.3, None, None]):
+        told(study, {"x": 0.1, "y": 0.5}, 1.0, error=error, seed=seed)
+    told(study, {"x": 0.2, "y": 0.5}, 2.0, error=0.3)
+    level = known_of(study, TPE(start=1))[0].levels[1]
+    assert level._errors_of([0, 1]) == pytest.approx([0.3 / 3**0.5, 0.3])
+
+
 def test_losses_without_bounds_and_their_standard_errors_are_borne():
     study = new_study(LINE)
     for number, loss in enumerate([-1.7e308, -1.0, 2.0, 1.7e308]):

@@ -62,7 +62,7 @@ class Cube:
             if structure.together:
                 columns = np.flatnonzero(np.isin(own, structure.places))
                 groups[columns] = groups[columns[0]]
-                self._scales[columns] = self._scale(columns)
+                self._scales[columns] = self._scale(structure, columns)
         self.groups = np.unique(groups, return_inverse=True)[1].astype(np.intp)
         self.count = int(self.groups.max(initial=-1)) + 1
         self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
@@ -76,10 +76,15 @@ class Cube:
             return np.array([axis.unit(value) for value in range(axis.low, axis.high + 1)])
         return None
 
-    def _scale(self, columns: Groups) -> float:
+    def _scale(self, structure: _Structure, columns: Groups) -> float:
         """What brings two random programs, by the columns of their places, to a squared distance of 1 on average."""
-        rng = np.random.default_rng(0)
-        drawn = [self.space.spread(rng.random(len(self.sizes))) for _ in range(_DRAWN)]
+        units = np.random.default_rng(0).random((_DRAWN, len(self.sizes)))
+        above = self.parents[structure.places[0]]
+        while above is not None:  # the branch that has the program, or most of those drawn would have none
+            place, options = above
+            units[:, place] = (options[0] + 0.5) / (self.sizes[place] or 1)
+            above = self.parents[place]
+        drawn = [self.space.spread(point) for point in units]
         spread = 2.0 * self.embed(self.points(drawn))[:, columns].var(0).sum()
         return float(spread**-0.5) if spread > 0 else 1.0
 

@@ -417,7 +417,7 @@ class Standing(msgspec.Struct):
         if race.widths and race.stage() == len(race.rungs):
             assert isinstance(job.tag[0], int)
             del self.races[job.tag[0]]
-        if self.method.guard and not race.widths:
+        if self.method.guard and not race.widths and result.tells:
             self._watch(race, place, job, study)
 
     def _watch(self, race: Race, place: int, job: Job, study: Study) -> None:

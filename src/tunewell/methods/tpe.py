@@ -255,6 +255,8 @@ class Level(msgspec.Struct):
         rows = [row for *_, row in self.ranked]
         means = np.array([mean for _, mean, _ in self.ranked])
         best, middle = float(means.min()), float(np.median(means))
+        if not best < middle:  # the better half is level, and has no width to tell how bad the others are
+            return self.ranked
         near = np.minimum(means, middle + _FAR * (middle - best))  # how bad the bad ones are says nothing of the good
         with np.errstate(all="ignore"):
             found, _ = Belief(Measured(near[:, None].tolist(), self._errors_of(rows))).moments()
@@ -265,8 +267,8 @@ class Level(msgspec.Struct):
     def _errors_of(self, rows: list[int]) -> Array:
         """The standard errors of the means `(n,)`; the typical one where a result did not tell its own."""
         counts = np.array([len(self.losses[row]) for row in rows])
-        squares = np.array([math.fsum(self.errors.get(row, [math.nan])) for row in rows])
-        errors: Array = np.sqrt(squares) / counts
+        told = [self.errors.get(row, [math.nan]) for row in rows]
+        errors: Array = np.sqrt([math.fsum(squares) / len(squares) for squares in told] / counts)
         return np.where(np.isnan(errors), np.nanmedian(errors), errors)
 
     def improvements(self, count: int) -> Array:
