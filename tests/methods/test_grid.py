@@ -8,8 +8,9 @@ import pytest
 from tunewell.contract.methods import MethodContract, Player, bowl, new_study, propose
 from tunewell.errors import SpaceError, StudyError
 from tunewell.method import from_json, to_json
+from tunewell.methods import plan
 from tunewell.methods.grid import Grid
-from tunewell.space import Choice, Constant, Float, Int, Space
+from tunewell.space import Cell, Choice, Constant, Float, Int, Space
 from tunewell.study import Job, Result
 
 SPACE = Space({"lr": Float(1e-4, 1e-2, log=True), "n": Int(1, 2), "kind": Choice({"a": {"m": Float(0, 1)}, "b": {}})})
@@ -69,6 +70,15 @@ def test_constraints_that_nothing_satisfies_are_an_error():
     space = Space({"a": Int(1, 400), "b": Int(1, 400)}, {"never": "a > 400"})
     with pytest.raises(SpaceError, match="violate"):
         asked(Grid(400), space)
+
+
+def test_a_grid_of_cells_that_mean_the_same_ends_with_advice(monkeypatch):
+    monkeypatch.setattr(plan, "_TRIES", 10)
+    study = new_study(Space({"cell": Cell(6, ["none", "conv"])}))
+    study.commit(study.start(propose(Grid(), study)))
+    with pytest.raises(SpaceError, match=r"(?s)10 points in a row.*mean the same.*spread"):
+        propose(Grid(), study)
+    assert propose(Grid(order="spread"), study) is not None
 
 
 def test_what_the_study_has_asked_for_is_left_out():

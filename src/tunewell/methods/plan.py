@@ -13,7 +13,7 @@ from tunewell.space import Config
 from tunewell.study import Event, Job, Study
 
 _TRIES = 100_000
-"""How many points in a row may violate a constraint of the space."""
+"""How many points in a row may violate a constraint of the space, or mean the same as others."""
 
 
 def next_place(study: Study) -> int:
@@ -31,14 +31,21 @@ def first_allowed(study: Study, points: Iterable[tuple[int, Config]], but: Set[s
     """A job for the first point, as (place, config), that no constraint of the space forbids, trained to the end.
 
     `but`: keys of configs that are left out. None after the last point. Raises SpaceError when too many in a
-    row violate the constraints.
+    row violate the constraints, or mean the same as each other.
     """
-    violations = 0
+    violations = known = 0
     for place, config in points:
         if study.space.satisfies(config) is not None:
             violations += 1
-        elif study.root.space.key(config) not in but:
+        elif study.root.space.key(config) in but:
+            known += 1
+        else:
             return Job(config, study.steps.maximum, tag=(place,))
+        if known > _TRIES + len(but):
+            raise SpaceError(
+                f"{_TRIES} points in a row are configs that mean the same, such as cells in which nothing is joined",
+                hint='Grid(order="spread") mixes them with the others; Random(), LocalSearch() or Bayes() ask for few.',
+            )
         if violations > _TRIES:
             raise SpaceError(
                 f"{_TRIES} points in a row violate the constraints of the space",

@@ -295,10 +295,15 @@ class Space:
     def key(self, config: Mapping[str, Any]) -> str:
         """The text that configs which mean the same share: equal configs, and those with isomorphic cells."""
         alike = dict(config)
-        for path, graph in self.graphs:
-            if self._stands(paths_of(path, graph)[0], config):
-                alike.update(graph.alike(name_of(path), config))
+        for name, first, graph in self._named_graphs:
+            if self._stands(first, config):
+                alike.update(graph.alike(name, config))
         return msgspec.json.encode(alike, order="sorted").decode()
+
+    @cached_property
+    def _named_graphs(self) -> tuple[tuple[str, str, Graph], ...]:
+        """The name of each cell in a config, the path of its first entry, and itself."""
+        return tuple((name_of(path), paths_of(path, graph)[0], graph) for path, graph in self.graphs)
 
     def _stands(self, path: str, config: Mapping[str, Any]) -> bool:
         """Whether the entry at a path is active in a config."""
