@@ -57,11 +57,10 @@ def fitted_again(best: tw.Best, sealed: tw.Sealed, epochs: int, study: int) -> f
     (x, y), test = ours.images(sealed.rest), ours.images(sealed.test)
     for seed in range(FRESH * study, FRESH * (study + 1)):
         torch.manual_seed(seed)
-        model, generator = ours.network(best.config), torch.Generator()
-        optimizer = torch.optim.AdamW(model.parameters(), lr=best.config["lr"])
+        parts, generator = ours.training(best.config, epochs), torch.Generator()
         for number in range(epochs):
-            ours.epoch(model, optimizer, x, y, generator.manual_seed(1000 * seed + number))
-        found.append(ours.score(model, *test)[1])
+            ours.epoch(*parts.values(), x, y, generator.manual_seed(1000 * seed + number))
+        found.append(ours.score(parts["model"], *test)[1])
     return float(np.mean(found))
 
 

@@ -15,7 +15,7 @@ COLOURS = {"best known front": "#999999", "Random()": "#d1495b", "Bayes()": "#0b
 
 
 def front(clouds: dict[str, Array]) -> str:
-    """Losses (n, 2) of each name as SVG: perplexity above millions of parameters, fronts as lines."""
+    """Losses (n, 2) of each name as SVG: perplexity above millions of parameters, fronts as steps."""
     every = np.vstack(list(clouds.values()))
     low, high = every.min(0), np.quantile(every, 0.98, axis=0)
     parts = [
@@ -37,8 +37,9 @@ def front(clouds: dict[str, Array]) -> str:
 def _cloud(name: str, points: Array, number: int, low: Array, high: Array) -> Sequence[str]:
     colour = COLOURS[name]
     best = points[non_dominated(points)]
-    best = best[np.argsort(best[:, 0])]
-    line = " ".join("{:.1f},{:.1f}".format(*_place(point, low, high)) for point in best)
+    across, up = np.repeat(best[np.argsort(best[:, 0])], 2, axis=0).T
+    steps = np.column_stack([across[1:], up[:-1]])  # between two points of a front, only the left one is reached
+    line = " ".join("{:.1f},{:.1f}".format(*_place(point, low, high)) for point in steps)
     dots = (
         [_place(point, low, high) for point in points if (point <= high).all()]
         if name in ("Bayes()", "Random()")

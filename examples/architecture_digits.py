@@ -1,5 +1,5 @@
 """The cell of a convolutional network on images of digits, by ASHA around Bayes, with a limit on parameters.
-Shows a Cell as an entry, a limit known before training, a builder, finalists with fresh seeds, the winner drawn.
+Shows a Cell as an entry, a known limit, a builder, a rate that falls, finalists with fresh seeds, the winner drawn.
 The epochs of 16 full runs on 2 cores, about 90 seconds: python architecture_digits.py [RUNS] [EPOCHS]
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LinearLR
 
 import tunewell as tw
 from tunewell.architecture import CellNetwork, draw_cell
@@ -59,13 +60,23 @@ def is_small(config):
     return parameters(config) <= LIMIT
 
 
-def epoch(model, optimizer, x, y, generator):
+def training(config, epochs):
+    """What a training goes on with. Its rate falls to zero: the last epochs average out what a constant one leaves to
+    luck, so that the search compares networks.
+    """
+    model = network(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config["lr"])
+    return {"model": model, "optimizer": optimizer, "decay": LinearLR(optimizer, 1.0, 0.0, epochs)}
+
+
+def epoch(model, optimizer, decay, x, y, generator):
     """One pass over the rows in random order, in batches of 64."""
     model.train()
     for rows in torch.randperm(len(x), generator=generator).split(64):
         optimizer.zero_grad()
         cross_entropy(model(x[rows]), y[rows]).backward()
         optimizer.step()
+    decay.step()
 
 
 def score(model, x, y):
@@ -85,15 +96,13 @@ def train(run):
     """One network; it goes on from its checkpoint where it is promoted."""
     (x, y), held = images(run.data.train), images(run.data.validation)
     torch.manual_seed(run.seed)
-    model, generator = network(run.config), torch.Generator().manual_seed(run.seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=run.config["lr"])
-    parts = {"model": model, "optimizer": optimizer}
+    parts, generator = training(run.config, run.last), torch.Generator()
     if run.checkpoint:
         for name, state in torch.load(run.checkpoint / "state.pt", weights_only=True).items():
             parts[name].load_state_dict(state)
     for number in run.steps():
-        epoch(model, optimizer, x, y, generator.manual_seed(1000 * run.seed + number))
-        loss, accuracy = score(model, *held)
+        epoch(*parts.values(), x, y, generator.manual_seed(1000 * run.seed + number))
+        loss, accuracy = score(parts["model"], *held)
         states = {name: part.state_dict() for name, part in parts.items()}
         run.report(number, loss=loss, accuracy=accuracy, save=lambda to, s=states: torch.save(s, to / "state.pt"))
 
