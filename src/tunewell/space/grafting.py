@@ -32,13 +32,14 @@ def grafted(
     second: Mapping[str, Any],
     rng: np.random.Generator,
 ) -> Config:
-    """The program `child`, below a node; where that is a copy, the program of `first` with a subtree of `second`.
+    """The program `child`, below a node; where that is a copy of one of two different parents, the program of `first`
+    with a subtree of `second`.
 
     The place and the subtree, which may stand anywhere, are random. Only what fits is taken, at each place one of the
     productions that the space has there, so that no program is too deep; and no copy of either, where others are found.
     """
     parents = (_program(root, first), _program(root, second))
-    if child not in parents:
+    if child not in parents or parents[0] == parents[1]:
         return child
     places, subtrees = list(active((root,), first)), defaultdict(list)
     for node in active((root,), second):

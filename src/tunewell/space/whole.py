@@ -214,7 +214,9 @@ class Space:
     def cross(self, a: Mapping[str, Any], b: Mapping[str, Any], rng: np.random.Generator) -> Config:
         """A child of two configs: each entry, with the branch below it, from either parent with equal chance.
 
-        Raises SpaceError for an invalid parent, and when 10,000 children in a row violate a constraint.
+        A program of a Grammar that would then be a copy of one of two different ones is the one with a subtree of the
+        other, which begins with the same symbol and may stand anywhere. Raises SpaceError for an invalid parent, and
+        when 10,000 children in a row violate a constraint.
         """
         first, second = self._read(a), self._read(b)
         return self._satisfying(lambda: crossed(self._level, first, second, rng, self._programs))
