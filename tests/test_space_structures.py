@@ -387,6 +387,52 @@ class TestGrammar:
             config = space.cross(space.mutate(config, rng), other, rng)
             assert depth(unflatten(config)["net"]) <= limit
 
+    def test_a_subtree_goes_to_any_place_of_its_symbol(self):
+        """Crossed place by place, these two have no child but themselves."""
+        space = Space({"net": Grammar(RULES, "block", 3)})
+        first = {"net": "residual(block)", "net.block0": "conv"}
+        second = {"net": "seq(block, block)", "net.block0": "conv", "net.block1": "residual(block)"}
+        second["net.block1.block0"] = "pool"
+        rng = np.random.default_rng(0)
+        texts = {unflatten(space.cross(first, second, rng))["net"] for _ in range(100)}
+        assert {
+            "residual(pool)",
+            "residual(residual(pool))",
+            "seq(conv, conv)",
+            "seq(residual(conv), residual(pool))",
+        } <= texts
+        assert all(depth(text) <= 3 for text in texts)
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.integers(2, 5), seeds)
+    def test_what_a_child_consists_of_its_parents_have(self, limit, seed):
+        space = Space({"net": Grammar({"net": ["in(block)"], **RULES}, "net", limit)})
+        rng = np.random.default_rng(seed)
+        first, second = space.sample(rng), space.sample(rng)
+        child = space.cross(first, second, rng)
+        assert space.validate(child) == child
+        assert set(child.values()) <= {*first.values(), *second.values()}
+        assert space.cross(first, first, rng) == first
+
+    def test_few_children_are_copies(self):
+        space, rng = Space({"net": Grammar(RULES, "block", 5)}), np.random.default_rng(2)
+        copies = 0
+        for _ in range(300):
+            parents = space.sample(rng), space.sample(rng)
+            copies += parents[0] != parents[1] and space.cross(*parents, rng) in parents
+        assert copies < 30
+
+    @settings(max_examples=30, deadline=None)
+    @given(seeds)
+    def test_programs_in_blocks_in_branches_and_in_part_of_a_space_are_crossed(self, seed):
+        net = Grammar(RULES, "block", 3)
+        space = Space({"kind": Choice({"a": {"parts": Blocks(net, 1, 3, tied=[])}, "b": {"one": net, "two": net}})})
+        part = space.narrow({"kind=b/one": ["conv", "residual(block)"], "kind=b/one/one.block0": ["pool"]})
+        rng = np.random.default_rng(seed)
+        for some in (space, part):
+            child = some.cross(some.sample(rng), some.sample(rng), rng)
+            assert some.validate(child) == child
+
     def test_counts_its_programs(self):
         sizes = [Space({"net": Grammar(RULES, "block", limit)}).size for limit in (1, 2, 3)]
         assert sizes == [2, 2 + 4 + 2, 2 + 8 * 8 + 8]

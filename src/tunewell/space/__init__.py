@@ -24,6 +24,7 @@ level, `optimizer=sgd/momentum` below a branch. Files, each importing only those
     constraint.py   known constraints: a small interpreter of expressions, or a callable
     unflatten.py    a config of structures as a person would write it
     tree.py         the compiled tree of entries: decode, read, encode, count
+    grafting.py     programs crossed by subtree
     variation.py    mutate and cross
     walk.py         configs that satisfy constraints which hardly any does
     grid.py         a lazily numbered grid of configs

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tunewell.space.entry import Choice
+from tunewell.space.grafting import Symbols, grafted
 from tunewell.space.scale import Axis
 from tunewell.space.tree import Config, Level, Node, active, draw
 from tunewell.space.values import copied
@@ -141,30 +142,49 @@ def _reflected(unit: float) -> float:
     return 2 - unit if unit > 1 else unit
 
 
-def crossed(level: Level, first: Mapping[str, Any], second: Mapping[str, Any], rng: np.random.Generator) -> Config:
+def crossed(
+    level: Level,
+    first: Mapping[str, Any],
+    second: Mapping[str, Any],
+    rng: np.random.Generator,
+    programs: Mapping[str, Symbols],
+) -> Config:
     """A child that takes each entry from either parent with equal chance, and the entries of a branch with it.
 
-    Where both parents chose the same option, their entries below are mixed as well. Only two configs of the space go
-    in.
+    Where both parents chose the same option, their entries below are mixed as well. One of the `programs`, by the path
+    of its first place, that would be a copy of a parent's gets a subtree of the other's instead, wherever that stands
+    there. Only two configs of the space go in.
     """
-    child: Config = {}
-    for node in level:
-        giver, other = (first, second) if rng.random() < 0.5 else (second, first)
-        value = child[node.name] = copied(giver[node.name])
-        if node.branches and other[node.name] == value:
-            child.update(crossed(node.branches[value], first, second, rng))
-        elif node.branches:
-            child.update(_given(node, value, giver, other, rng))
-    return child
+    return _Crossing(rng, programs).child(level, first, second)
 
 
-def _given(
-    node: Node, value: Any, giver: Mapping[str, Any], other: Mapping[str, Any], rng: np.random.Generator
-) -> Config:
-    """What is below a value that only the giver has: what both parents have is mixed, the rest is the giver's."""
-    known = {inner.path for inner in node.branches[other[node.name]]}
-    shared = tuple(inner for inner in node.branches[value] if inner.path in known)
-    below = crossed(shared, giver, other, rng)
-    own = tuple(inner for inner in node.branches[value] if inner.path not in known)
-    below.update((inner.name, copied(giver[inner.name])) for inner in active(own, giver))
-    return below
+class _Crossing:
+    """One crossing on its way down the tree."""
+
+    def __init__(self, rng: np.random.Generator, programs: Mapping[str, Symbols]) -> None:
+        self.rng = rng
+        self.programs = programs
+
+    def child(self, level: Level, first: Mapping[str, Any], second: Mapping[str, Any]) -> Config:
+        child: Config = {}
+        for node in level:
+            giver, other = (first, second) if self.rng.random() < 0.5 else (second, first)
+            value = giver[node.name]
+            part = {node.name: copied(value)}
+            if node.branches and other[node.name] == value:
+                part.update(self.child(node.branches[value], first, second))
+            elif node.branches:
+                part.update(self.given(node, value, giver, other))
+            if node.path in self.programs:
+                part = grafted(node, self.programs[node.path], part, giver, other, self.rng)
+            child.update(part)
+        return child
+
+    def given(self, node: Node, value: Any, giver: Mapping[str, Any], other: Mapping[str, Any]) -> Config:
+        """What is below a value that only the giver has: what both parents have is mixed, the rest is the giver's."""
+        known = {inner.path for inner in node.branches[other[node.name]]}
+        shared = tuple(inner for inner in node.branches[value] if inner.path in known)
+        below = self.child(shared, giver, other)
+        own = tuple(inner for inner in node.branches[value] if inner.path not in known)
+        below.update((inner.name, copied(giver[inner.name])) for inner in active(own, giver))
+        return below

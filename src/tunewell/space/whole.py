@@ -18,6 +18,7 @@ from tunewell.errors import SpaceError
 from tunewell.space import tree
 from tunewell.space.constraint import Constraint, Number, Predicate, Rule
 from tunewell.space.entry import UNSET, Derivation, Entry, Graph, entries_of, paths_of
+from tunewell.space.grafting import Symbols
 from tunewell.space.grid import Grid
 from tunewell.space.scale import Axis
 from tunewell.space.tree import Condition, Config, Dimension, Level, Node
@@ -108,6 +109,11 @@ class Space:
     def _places(self, above: Condition) -> tuple[int, ...]:
         axis = self.leaves[above.path].axis
         return tuple(int(axis.unit(value) * (axis.size or 1)) for value in above.options)
+
+    @cached_property
+    def _programs(self) -> Mapping[str, Symbols]:
+        """The symbols of each tree of productions, by the path of its first place."""
+        return {tree[0].path: {place.path: place.symbol for place in tree} for tree in self.derivations}
 
     @property
     def size(self) -> int | float:
@@ -208,10 +214,12 @@ class Space:
     def cross(self, a: Mapping[str, Any], b: Mapping[str, Any], rng: np.random.Generator) -> Config:
         """A child of two configs: each entry, with the branch below it, from either parent with equal chance.
 
-        Raises SpaceError for an invalid parent, and when 10,000 children in a row violate a constraint.
+        A program of a Grammar that would then be a copy of one of two different ones is the one with a subtree of the
+        other, which begins with the same symbol and may stand anywhere. Raises SpaceError for an invalid parent, and
+        when 10,000 children in a row violate a constraint.
         """
         first, second = self._read(a), self._read(b)
-        return self._satisfying(lambda: crossed(self._level, first, second, rng))
+        return self._satisfying(lambda: crossed(self._level, first, second, rng, self._programs))
 
     # ---- the unit cube
 
