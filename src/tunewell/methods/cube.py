@@ -250,7 +250,7 @@ def _cell(space: Space, places: Mapping[str, int], path: str, cell: Graph) -> _S
     words = dict.fromkeys(word for edge in cell.edges for word in cell.options(edge) if word != cell.none)
     meant = {word: number for number, word in enumerate(words)}
     at = [places[inner] for inner in paths_of(path, cell)]
-    turned, used = (partial(each, edges=cell.edges) for each in (subtree_features, used_places))
+    turned, used = partial(subtree_features, edges=cell.edges), partial(used_places, edges=cell.edges)
     return _Structure.of(space, dict.fromkeys(at, meant), turned, used)
 
 

@@ -189,10 +189,11 @@ class Cell(Entry):
 
     def subtrees(self, name: str, config: Mapping[str, Any], depth: int = 1) -> dict[str, int]:
         """How often each label stands in the graph: of an operation after 0 to `depth` rounds, in each of which it
-        takes in the labels of the operations directly before it (Weisfeiler-Lehman; Ru et al., section 3).
+        takes in the labels of the operations directly before it (Weisfeiler-Lehman; Ru et al., section 3). The output
+        is one label more.
         """
         graph = self.graph(name, config)
-        labels, counts = dict(graph), dict[str, int]()
+        labels, counts = dict(graph), {"0:output": 1} if graph else {}
         for round_ in range(depth + 1):
             for label in labels.values():
                 counts[f"{round_}:{label}"] = counts.get(f"{round_}:{label}", 0) + 1

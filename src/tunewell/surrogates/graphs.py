@@ -48,6 +48,7 @@ def subtree_features(operations: Numbers, edges: Sequence[Place]) -> Array:
         _count(found, labels + np.uint64(number), used)
         entering = np.where(used, _mixed(labels), np.uint64(0)) @ before  # a sum knows no order
         labels = _mixed(own * np.uint64(1_000_003) + entering)
+    found[used.any(1), 0] += 1.0  # the output: without it, a graph and one of twice its labels would be one
     return _scaled(found)
 
 
