@@ -6,6 +6,7 @@ import pytest
 from tunewell.contract.methods import SPACES
 from tunewell.methods.cube import cube_of
 from tunewell.space import Cell, Choice, Float, Grammar, Int, Space
+from tunewell.space.entry import paths_of
 from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, fit
 from tunewell.surrogates.graphs import WIDTH
 from tunewell.surrogates.warping import standardized
@@ -28,7 +29,10 @@ def test_configs_are_settled_and_settled_points_are_configs(space):
 def test_columns_say_which_point_they_are_of(space):
     cube, rng = cube_of(space), np.random.default_rng(0)
     points = cube.uniform(100, rng)
-    np.testing.assert_array_equal(cube.points_at(cube.embed(points)), points)
+    found = cube.points_at(cube.embed(points))
+    np.testing.assert_array_equal(cube.embed(found), cube.embed(points))
+    cells = [space.paths.index(path) for name, cell in space.graphs for path in paths_of(name, cell)]
+    np.testing.assert_array_equal(np.delete(found, cells, 1), np.delete(points, cells, 1))
 
 
 @pytest.mark.parametrize("space", ALL.values(), ids=ALL)

@@ -19,7 +19,8 @@ ON_NODES = Cell(5, on_nodes=["conv", "pool"])
 
 def numbers(config, cell=CELL):
     values = zip(cell.edges, config.values(), strict=True)
-    return [cell.options(edge).index(value) if value != "none" else -1 for edge, value in values]
+    words = [*cell.operations, *cell.on_nodes]
+    return [words.index(value) if value != "none" else -1 for edge, value in values]
 
 
 def features(*configs, cell=CELL):

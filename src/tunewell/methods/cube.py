@@ -11,7 +11,8 @@ parts in common, wherever these stand.
 
 All places of a program have one length-scale, and columns so scaled that two random programs are at squared distance 1
 by their places. A length-scale for each of so many places would have to be short for each, before programs that differ
-in many of them had anything in common: the error of the model was up to a fifth larger.
+in many of them had anything in common: the error of the model was up to a fifth larger. The places of a cell are so
+scaled as well, and keep a length-scale each; an operation that nothing comes through counts as none.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 from tunewell.space import Config, Space
 from tunewell.space.entry import Derivation, Graph, paths_of
 from tunewell.space.scale import LogIntegers
-from tunewell.surrogates.graphs import WIDTH, derivation_features, subtree_features
+from tunewell.surrogates.graphs import WIDTH, derivation_features, subtree_features, used_places
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
@@ -59,10 +60,10 @@ class Cube:
         self._scales = np.ones(len(own))
         groups = np.concatenate([own, behind])
         for structure in self._structures:
-            if structure.together:
-                columns = np.flatnonzero(np.isin(own, structure.places))
+            columns = np.flatnonzero(np.isin(own, structure.places))
+            if structure.used is None:
                 groups[columns] = groups[columns[0]]
-                self._scales[columns] = self._scale(structure, columns)
+            self._scales[columns] = self._scale(structure, columns)
         self.groups = np.unique(groups, return_inverse=True)[1].astype(np.intp)
         self.count = int(self.groups.max(initial=-1)) + 1
         self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
@@ -119,7 +120,7 @@ class Cube:
 
     def embed(self, points: Array) -> Array:
         """The columns (n, p) of the kernel."""
-        found = np.zeros((len(points), len(self.numbers)))
+        found, points = np.zeros((len(points), len(self.numbers))), self._meant(points)
         for index, first in enumerate(self.firsts):
             column, size = points[:, index], self.sizes[index] or 0
             known = ~np.isnan(column)
@@ -136,8 +137,17 @@ class Cube:
             found[:, first : first + WIDTH] = structure.features(points)
         return found
 
+    def _meant(self, points: Array) -> Array:
+        """The points (n, d), with no operation where nothing comes through a cell."""
+        found = points.copy()
+        for structure in self._structures:
+            found[:, structure.places] = structure.meant(points)
+        return found
+
     def points_at(self, columns: Array) -> Array:
-        """The points (n, d) that have these columns (n, p): the inverse of `embed`."""
+        """The points (n, d) that have these columns (n, p): the inverse of `embed`, but for operations of a cell that
+        nothing comes through.
+        """
         found, columns = np.empty((len(columns), len(self.firsts))), columns[:, : len(self._scales)] / self._scales
         for index, first in enumerate(self.firsts):
             size = self.sizes[index] or 0
@@ -181,15 +191,15 @@ class Cube:
 @dataclass(frozen=True)
 class _Structure:
     """A structure among the coordinates: the `places` (e,) of its entries there, what each option of them stands for,
-    `codes` (e, k), negative for nothing, and how contents (n, e) are `turned` into columns (n, WIDTH). `together`: its
-    places have one length-scale.
+    `codes` (e, k), negative for nothing, and how contents (n, e) are `turned` into columns (n, WIDTH). Which of the
+    contents are `used` (n, e); left out: all.
     """
 
     places: Groups
     sizes: Groups
     codes: Groups
     turned: Callable[[Groups], Array]
-    together: bool
+    used: Callable[[Groups], Flags] | None = None
 
     @classmethod
     def of(
@@ -197,7 +207,7 @@ class _Structure:
         space: Space,
         contents: Mapping[int, Mapping[Any, int]],
         turned: Callable[[Groups], Array],
-        together: bool = False,
+        used: Callable[[Groups], Flags] | None = None,
     ) -> Self:
         """That of the entries at some places, with what each of their options stands for."""
         axes: list[Any] = [space.axes[place] for place in contents]
@@ -205,13 +215,27 @@ class _Structure:
         codes = np.full((len(axes), sizes.max()), -1)
         for row, axis, meant in zip(codes, axes, contents.values(), strict=True):
             row[: axis.size] = [meant.get(value, -1) for value in axis.values]
-        return cls(np.array(list(contents)), sizes, codes, turned, together)
+        return cls(np.array(list(contents)), sizes, codes, turned, used)
 
     def features(self, points: Array) -> Array:
         """Its columns (n, WIDTH) of points (n, d); all 0 where it is inactive."""
+        return self.turned(self._contents(points))
+
+    def meant(self, points: Array) -> Array:
+        """Its coordinates (n, e) of points (n, d), with the option that stands for nothing where they are not used; NaN
+        where none does.
+        """
+        columns = points[:, self.places]
+        if self.used is None:
+            return columns
+        empty = (self.codes < 0) & (np.arange(self.codes.shape[1]) < self.sizes[:, None])
+        nothing = np.where(empty.any(1), (empty.argmax(1) + 0.5) / self.sizes, np.nan)
+        return np.where(self.used(self._contents(points)) | np.isnan(columns), columns, nothing)
+
+    def _contents(self, points: Array) -> Groups:
         columns = points[:, self.places]
         options = np.minimum(np.floor(np.nan_to_num(columns) * self.sizes), self.sizes - 1).astype(np.intp)
-        return self.turned(np.where(np.isnan(columns), -1, self.codes[np.arange(len(self.places)), options]))
+        return np.where(np.isnan(columns), -1, self.codes[np.arange(len(self.places)), options])
 
 
 def _structures_of(space: Space) -> list[_Structure]:
@@ -223,10 +247,11 @@ def _structures_of(space: Space) -> list[_Structure]:
 
 def _cell(space: Space, places: Mapping[str, int], path: str, cell: Graph) -> _Structure:
     """The graph of a cell: operations are numbered, and none is no edge."""
-    operations = [{word: number for number, word in enumerate(cell.options(edge))} for edge in cell.edges]
-    meant = [{word: code for word, code in each.items() if word != cell.none} for each in operations]
+    words = dict.fromkeys(word for edge in cell.edges for word in cell.options(edge) if word != cell.none)
+    meant = {word: number for number, word in enumerate(words)}
     at = [places[inner] for inner in paths_of(path, cell)]
-    return _Structure.of(space, dict(zip(at, meant, strict=True)), partial(subtree_features, edges=cell.edges))
+    turned, used = partial(subtree_features, edges=cell.edges), partial(used_places, edges=cell.edges)
+    return _Structure.of(space, dict.fromkeys(at, meant), turned, used)
 
 
 def _program(space: Space, places: Mapping[str, int], tree: Derivation) -> _Structure:
@@ -241,7 +266,7 @@ def _program(space: Space, places: Mapping[str, int], tree: Derivation) -> _Stru
         axis: Any = space.axes[places[place.path]]
         meant[places[place.path]] = {text: crc32(f"{place.symbol} {text}".encode()) for text in axis.values}
     turned = partial(derivation_features, above=above, orders=[place.order for place in there])
-    return _Structure.of(space, meant, turned, together=True)
+    return _Structure.of(space, meant, turned)
 
 
 def _reflected(points: Array) -> Array:

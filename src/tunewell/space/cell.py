@@ -187,21 +187,18 @@ class Cell(Entry):
         found = [way for way in ways if all(edge in graph for edge in way)]
         return frozenset(tuple(_along(way, graph)) for way in found)
 
-    def subtrees(self, name: str, config: Mapping[str, Any], depth: int = 2) -> dict[str, int]:
-        """How often each label stands in the graph: of a node after 0 to `depth` rounds, in each of which it takes in
-        the operations and labels of the edges that enter it (Weisfeiler-Lehman; Ru et al., section 3).
+    def subtrees(self, name: str, config: Mapping[str, Any], depth: int = 1) -> dict[str, int]:
+        """How often each label stands in the graph: of an operation after 0 to `depth` rounds, in each of which it
+        takes in the labels of the operations directly before it (Weisfeiler-Lehman; Ru et al., section 3). The output
+        is one label more.
         """
         graph = self.graph(name, config)
-        labels = {node: graph.get((node, node), self._end(node)) for edge in graph for node in edge}
-        counts: dict[str, int] = {}
+        labels, counts = dict(graph), {"0:output": 1} if graph else {}
         for round_ in range(depth + 1):
             for label in labels.values():
                 counts[f"{round_}:{label}"] = counts.get(f"{round_}:{label}", 0) + 1
-            labels = {node: _gathered(node, labels, graph) for node in labels}
+            labels = {edge: _gathered(edge, labels, graph) for edge in labels}
         return counts
-
-    def _end(self, node: int) -> str:
-        return "input" if node == 0 else "output" if node == self.nodes - 1 else "node"
 
 
 def distance(first: Mapping[Any, int], second: Mapping[Any, int]) -> float:
@@ -255,6 +252,9 @@ def _renamed(graph: Mapping[Edge, str], places: Mapping[int, int]) -> dict[Edge,
     return found if all(source <= target for source, target in found) else None
 
 
-def _gathered(node: int, labels: Mapping[int, str], graph: Mapping[Edge, str]) -> str:
-    entering = sorted(f"{graph[edge]}>{labels[edge[0]]}" for edge in graph if edge[0] != edge[1] == node)
-    return f"{labels[node]}({','.join(entering)})"
+def _gathered(edge: Edge, labels: Mapping[Edge, str], graph: Mapping[Edge, str]) -> str:
+    """The operation with the labels before it: that of its source, or else those of the edges that enter this."""
+    node = edge[0]
+    own = {(node, node)} & labels.keys() - {edge}
+    before = own or {other for other in labels if other[1] == node and other != edge}
+    return f"{graph[edge]}({','.join(sorted(labels[other] for other in before))})"

@@ -11,6 +11,7 @@ spaces based on context-free grammars. NeurIPS 2023. arXiv:2211.01842. Section 5
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,36 +20,52 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 Labels: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 Numbers: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
+Place: TypeAlias = tuple[int, int]
+"""An edge (source, target), or a node, twice."""
 
 WIDTH = 64
 """How many columns the labels are hashed to."""
 _ROUNDS = 2
+_ROUNDS_OF_CELLS = 1
+"""With a second round the searches of `benchmarks.nas` on other seeds were no better."""
 _FIRST = np.uint64(4)
-"""The label of the first operation of a node; below are those of the ends and of nodes without one."""
+"""The label of the first operation or production."""
 
 
-def subtree_features(operations: Numbers, edges: Sequence[tuple[int, int]]) -> Array:
-    """The counts of the labels of the nodes after 0, 1 and 2 rounds, as columns (n, 64) of length 1/sqrt(2): graphs
-    without a common label are at squared distance 1, isomorphic ones at 0.
+def subtree_features(operations: Numbers, edges: Sequence[Place]) -> Array:
+    """The counts of the labels of the operations alone, and together with the operations directly
+    before it, as columns (n, 64) of length 1/sqrt(2): graphs without a common operation are at
+    squared distance 1, isomorphic ones at 0.
 
     `operations` (n, e): the number of the operation on each edge, negative where there is no edge; `edges`: (source,
     target), the source before the target, or the same node twice for an operation of its own; the first node is the
     input, the last the output. Only what lies on a way from the input to the output counts.
     """
-    nodes = max(target for _, target in edges) + 1
-    used = _used(operations >= 0, edges, nodes)
-    labels = np.tile(np.array([1, *[2] * (nodes - 2), 3], dtype=np.uint64), (len(operations), 1))
-    alive = np.zeros(labels.shape, dtype=bool)
-    for place, (source, target) in enumerate(edges):
-        alive[:, source] |= used[:, place]
-        alive[:, target] |= used[:, place]
-        if source == target:
-            labels[:, source] = _FIRST + operations[:, place].astype(np.uint64)
-    found = np.zeros((len(operations), WIDTH))
-    for number in range(_ROUNDS + 1):
-        _count(found, labels + np.uint64(number), alive)
-        labels = _round(labels, operations, used, edges)
+    used, before = used_places(operations, edges), _before(tuple(edges))
+    own = _mixed(_FIRST + np.where(used, operations, 0).astype(np.uint64))
+    labels, found = own, np.zeros((len(operations), WIDTH))
+    for number in range(_ROUNDS_OF_CELLS + 1):
+        _count(found, labels + np.uint64(number), used)
+        entering = np.where(used, _mixed(labels), np.uint64(0)) @ before  # a sum knows no order
+        labels = _mixed(own * np.uint64(1_000_003) + entering)
+    found[used.any(1), 0] += 1.0  # the output: without it, a graph and one of twice its labels would be one
     return _scaled(found)
+
+
+@lru_cache(maxsize=32)
+def _before(edges: tuple[Place, ...]) -> Labels:
+    """Which places (e,) are directly before which others: (e, e), 1 where the one in the row is before that in the
+    column. Before an edge is the operation of its source, where it has one, and else the edges that enter it.
+    """
+    return np.array([[_is_before(first, second, edges) for second in edges] for first in edges], dtype=np.uint64)
+
+
+def _is_before(first: Place, second: Place, edges: Sequence[Place]) -> bool:
+    node = second[0]
+    if first == second or first[1] != node:
+        return False
+    has_own = (node, node) in edges and second != (node, node)
+    return first == (node, node) if has_own else first[0] < node
 
 
 def derivation_features(productions: Numbers, above: Sequence[int], orders: Sequence[int]) -> Array:
@@ -83,9 +100,10 @@ def _scaled(counts: Array) -> Array:
     return scaled
 
 
-def _used(there: Flags, edges: Sequence[tuple[int, int]], nodes: int) -> Flags:
-    """Which edges (n, e) something comes through."""
-    ahead = np.zeros((len(there), nodes), dtype=bool)
+def used_places(operations: Numbers, edges: Sequence[Place]) -> Flags:
+    """Which of the operations (n, e) on edges and nodes lie on a way from the input to the output."""
+    there = operations >= 0
+    ahead = np.zeros((len(there), max(target for _, target in edges) + 1), dtype=bool)
     behind = ahead.copy()
     ahead[:, 0] = behind[:, -1] = True
     order = sorted(range(len(edges)), key=lambda place: edges[place][1])
@@ -98,17 +116,6 @@ def _used(there: Flags, edges: Sequence[tuple[int, int]], nodes: int) -> Flags:
     ends = np.array(edges)
     used: Flags = there & ahead[:, ends[:, 0]] & behind[:, ends[:, 1]]
     return used
-
-
-def _round(labels: Labels, operations: Numbers, used: Flags, edges: Sequence[tuple[int, int]]) -> Labels:
-    """Each label together with the set of operations and labels that enter the node; a sum knows no order."""
-    entering = np.zeros_like(labels)
-    for place, (source, target) in enumerate(edges):
-        if source == target:
-            continue
-        seen = _mixed(labels[:, source] * np.uint64(31) + (operations[:, place] + 1).astype(np.uint64))
-        entering[:, target] += np.where(used[:, place], seen, np.uint64(0))
-    return _mixed(labels * np.uint64(1_000_003) + entering)
 
 
 def _mixed(numbers: Labels) -> Labels:
