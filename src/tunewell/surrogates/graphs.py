@@ -33,9 +33,8 @@ _FIRST = np.uint64(4)
 
 
 def subtree_features(operations: Numbers, edges: Sequence[Place]) -> Array:
-    """The counts of the labels of the operations alone, and together with the operations directly
-    before it, as columns (n, 64) of length 1/sqrt(2): graphs without a common operation are at
-    squared distance 1, isomorphic ones at 0.
+    """The counts of the operations, and of each with those directly before it, as columns (n, 64) of length 1/sqrt(2):
+    graphs without a common operation are far apart (at squared distance 1, but for the output), isomorphic ones at 0.
 
     `operations` (n, e): the number of the operation on each edge, negative where there is no edge; `edges`: (source,
     target), the source before the target, or the same node twice for an operation of its own; the first node is the
