@@ -451,6 +451,22 @@ class TestGrammar:
             mean = 4000 / programs
             assert sum((count - mean) ** 2 / mean for count in found) < programs + 5 * math.sqrt(2 * programs)
 
+    def test_so_it_is_in_a_narrowed_space_and_in_one_that_was_stored(self):
+        part = Space({"net": Grammar(RULES, "block", 4)}).narrow(
+            {"net": ["conv", "seq(block, block)"], "net/net.block0": ["pool", "residual(block)"]}
+        )
+        rng = np.random.default_rng(0)
+        texts = Counter(unflatten(part.sample(rng))["net"] for _ in range(12_000))
+        programs = Counter(depth(unflatten(config)["net"]) for config in part.grid())
+        assert set(programs) == {1, 2, 3, 4}
+        for level, count in programs.items():
+            found = [texts[text] for text in texts if depth(text) == level]
+            mean = 3000 / count
+            assert sum((each - mean) ** 2 / mean for each in found) < count + 5 * math.sqrt(2 * count)
+            assert abs(sum(found) - 3000) < 5 * math.sqrt(3000)
+        stored, again = Space.from_json(part.to_json()), np.random.default_rng(1)
+        assert [stored.sample(again)] == [part.sample(np.random.default_rng(1))]
+
     @pytest.mark.parametrize("method", [tw.Sobol(), tw.Halton(), tw.LatinHypercube(80), tw.Bayes(start=80)], ids=repr)
     def test_sequences_cover_each_depth_evenly(self, method):
         """Even in the unit cube would be three of five programs of depth 1."""
@@ -500,6 +516,8 @@ class TestGrammar:
 
 class TestSwitch:
     def test_says_what_is_wrong(self):
+        with pytest.raises(SpaceError, match="it is derived"):
+            Switch(Choice(["a", "b"]), {"n": Int(1, 2)}, {"a": ["n"], "b": []}, derived=True)
         with pytest.raises(SpaceError, match="is not said"):
             Switch(Int(1, 2), {"x": Int(0, 1)}, {1: ["x"]})
         with pytest.raises(SpaceError, match="no entry 'y'"):

@@ -16,6 +16,7 @@ level, `optimizer=sgd/momentum` below a branch. Files, each importing only those
     scale.py        the axis of one entry: unit interval <-> values, exact at both ends
     prior.py        Normal, LogNormal, Quantiles, Weights
     entry.py        Float, Int, Choice, Ordinal, Constant, and their JSON form
+    deriving.py     random programs, by their depth
     switch.py       Switch: an entry whose value says which others are active, for the structures below
     blocks.py       Blocks: a number of blocks, such as layers
     counting.py     how many cells are different

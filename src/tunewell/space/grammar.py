@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from math import prod
+from functools import cached_property
 from typing import Any, ClassVar
 
 from tunewell.errors import SpaceError
@@ -83,10 +82,6 @@ class Grammar(Entry):
                 raise SpaceError(f"Grammar: {text!r} calls the symbol {word!r}", hint="Another name for the operation.")
         return Production(text, tuple(word for word, _ in words if word in self.rules))
 
-    @cached_property
-    def _counts(self) -> Counts:
-        return Counts(self._productions)
-
     def _places(self, symbol: str, depth: int, limit: int) -> int:
         """How many places a program may have, as long as they are few."""
         below = self._slots(symbol, depth)
@@ -135,7 +130,7 @@ class Grammar(Entry):
         }
         active = {way.text: [f"{name}.{slot}" for slot in _names(way)] for way in ways}
         choice = Choice([way.text for way in ways], default=shallow.text)
-        return Switch(choice, entries, active, partial(self._derive, name, symbol, depth))
+        return Switch(choice, entries, active, derived=True)
 
     def derivations(self, path: str) -> list[Derivation]:
         found = [Place(path, self.start, -1, 0)]
@@ -157,64 +152,6 @@ class Grammar(Entry):
         rules = {symbol: list(texts) for symbol, texts in self.rules.items()}
         return {"type": "grammar", "rules": rules, "start": self.start, "depth": self.depth}
 
-    # --- random programs ---------------------------------------------------------------------------------------------
-
-    def _derive(self, name: str, symbol: str, depth: int, chances: Mapping[str, float]) -> dict[str, Any]:
-        """A program of a random depth; `chances` has a number in [0, 1) for each place, by its name."""
-        depths = [deep for deep in range(1, depth + 1) if self._counts.exactly(symbol, deep)]
-        number, chance = _picked([1] * len(depths), chances[name])
-        found: dict[str, Any] = {}
-        self._fill(name, symbol, depths[number], True, {**chances, name: chance}, found)
-        return found
-
-    def _fill(
-        self, name: str, symbol: str, depth: int, exact: bool, chances: Mapping[str, float], found: dict[str, Any]
-    ) -> None:
-        """One of the programs of exactly a depth, or of at most it, all equally likely."""
-        ways = self._productions[symbol]
-        counts = self._counts
-        number, _ = _picked([counts.of(way, depth) - exact * counts.of(way, depth - 1) for way in ways], chances[name])
-        way = ways[number]
-        found[name] = way.text
-        for place, (slot, inner) in enumerate(zip(_names(way), way.symbols, strict=True)):
-            below, rest = f"{name}.{slot}", way.symbols[place + 1 :]
-            deepest, chance = exact, chances[below]
-            if exact:
-                # somebody has to be as deep as that: this one, or one of those after it
-                here = counts.exactly(inner, depth - 1) * prod(counts.most(each, depth - 1) for each in rest)
-                later = counts.most(inner, depth - 2) * (
-                    prod(counts.most(each, depth - 1) for each in rest)
-                    - prod(counts.most(each, depth - 2) for each in rest)
-                )
-                which, chance = _picked([here, later], chance)
-                deepest = which == 0
-            limit = depth - 1 if deepest or not exact else depth - 2
-            self._fill(below, inner, limit, deepest, {**chances, below: chance}, found)
-            exact = exact and not deepest
-
-
-class Counts:
-    """How many programs there are."""
-
-    def __init__(self, productions: Mapping[str, tuple[Production, ...]]) -> None:
-        self.productions = productions
-        self._most: Callable[[str, int], int] = lru_cache(maxsize=None)(self._count)
-
-    def most(self, symbol: str, depth: int) -> int:
-        """The programs of a symbol of at most a depth."""
-        return self._most(symbol, depth) if depth > 0 else 0
-
-    def exactly(self, symbol: str, depth: int) -> int:
-        """The programs of a symbol of exactly a depth."""
-        return self.most(symbol, depth) - self.most(symbol, depth - 1)
-
-    def of(self, way: Production, depth: int) -> int:
-        """The programs of at most a depth that begin with a production."""
-        return prod(self.most(symbol, depth - 1) for symbol in way.symbols) if depth > 0 else 0
-
-    def _count(self, symbol: str, depth: int) -> int:
-        return sum(self.of(way, depth) for way in self.productions[symbol])
-
 
 def _names(way: Production) -> list[str]:
     """The names of the places of the symbols of a production: "block0", "block1"."""
@@ -224,17 +161,6 @@ def _names(way: Production) -> list[str]:
         names.append(f"{symbol}{seen.get(symbol, 0)}")
         seen[symbol] = seen.get(symbol, 0) + 1
     return names
-
-
-def _picked(weights: Sequence[int], chance: float) -> tuple[int, float]:
-    """A number with probability in proportion to its weight, and what is left of the chance, in [0, 1)."""
-    total, below = sum(weights), 0
-    for number, weight in enumerate(weights):
-        share, start = weight / total, below / total
-        if weight and (chance < start + share or below + weight == total):
-            return number, min(max((chance - start) / share, 0.0), 1.0 - 2.0**-53)
-        below += weight
-    raise AssertionError("some weight is positive")
 
 
 def _symbol(name: Any) -> str:

@@ -6,16 +6,15 @@ are the same entries, so that a config which gets a fourth block keeps what is k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from tunewell.errors import SpaceError
+from tunewell.space.deriving import Programs
 from tunewell.space.entry import Choice, Entry, Int, Ordinal, entries_of, entry_of
 from tunewell.space.values import nearest_hint, plain
-
-Program = Callable[[Mapping[str, float]], Mapping[str, Any]]
-"""Draws an entry and all below it at once: from a number in [0, 1) for each name to a value for each active one."""
 
 _MOST = 10_000
 
@@ -24,15 +23,15 @@ _MOST = 10_000
 class Switch(Entry):
     """An entry `of` several values, and the `entries` that are active with each: `active` says their names by value.
 
-    `of`: an Int, an Ordinal, or a Choice without branches. `program` draws the whole where the parts cannot be drawn
-    one after the other; it is no part of the JSON form. Raises SpaceError where `active` lacks a value or names what is
-    not there.
+    `of`: an Int, an Ordinal, or a Choice without branches. `derived`: the values are productions, those below as well,
+    and a program is drawn as one (`tunewell.space.deriving`). Raises SpaceError where `active` lacks a value or names
+    what is not there, and where something below a derived one is not.
     """
 
     of: Any
     entries: Mapping[str, Any]
     active: Any
-    program: Program | None = None
+    derived: bool = False
 
     kind: ClassVar[str] = "switch"
 
@@ -46,6 +45,8 @@ class Switch(Entry):
         for value in values:
             if value not in self.active:
                 raise SpaceError(f"Switch: what is active with {value!r} is not said", hint="A list of names, or [].")
+        if self.derived and not all(isinstance(below, Switch) and below.derived for below in self.entries.values()):
+            raise SpaceError("Switch: it is derived, and what is below is not", hint="Leave out derived.")
 
     def narrowed(self, values: Sequence[Any]) -> Switch:
         return self.with_part(self.of.narrowed(values), self.entries)
@@ -54,9 +55,14 @@ class Switch(Entry):
         """The switch with a part of its values and narrower entries; what can no longer be active is gone."""
         active = {value: self.active[value] for value in _values_of(of)}
         used = {name for names in active.values() for name in names}
-        whole = of == self.of and all(entries[name] == self.entries[name] for name in used)
         kept = {name: entry for name, entry in entries.items() if name in used}
-        return replace(self, of=of, entries=kept, active=active, program=self.program if whole else None)
+        return replace(self, of=of, entries=kept, active=active)
+
+    @cached_property
+    def programs(self) -> Programs:
+        """The programs that are derived from this place."""
+        below = {name: entry.programs for name, entry in self.entries.items()}
+        return Programs({value: {name: below[name] for name in self.active[value]} for value in _values_of(self.of)})
 
     def explicit(self) -> Any:
         return self.of.explicit()
@@ -64,7 +70,8 @@ class Switch(Entry):
     def to_json(self) -> dict[str, Any]:
         entries = {name: entry.to_json() for name, entry in self.entries.items()}
         active = [[value, list(names)] for value, names in self.active.items()]
-        return {"type": "switch", "of": self.of.to_json(), "entries": entries, "active": active}
+        derived = {"derived": True} if self.derived else {}
+        return {"type": "switch", "of": self.of.to_json(), "entries": entries, "active": active, **derived}
 
 
 def _values_of(entry: Any) -> list[Any]:

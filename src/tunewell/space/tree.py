@@ -140,9 +140,9 @@ def grow(level: Level, units: Sequence[float], config: Config) -> None:
 def draw(level: Level, chances: Sequence[float], config: Config, evenly: bool = False) -> None:
     """Fill `config` from uniform random numbers, following the priors, or `evenly`, as `grow` does."""
     for node in level:
-        if node.switch is not None and node.switch.program is not None:
+        if node.switch is not None and node.switch.derived:
             below = {found.name: chances[found.position] for found in walk((node,)) if found.position >= 0}
-            config.update(node.switch.program(below))
+            config.update(node.switch.programs.draw(node.name, below))
             continue
         chance = chances[node.position] if node.position >= 0 else 0.0
         value = config[node.name] = node.at(chance) if evenly else node.draw(chance)
