@@ -98,7 +98,7 @@ def search(quick: bool) -> Iterator[Row]:
     random = [winner(runs, epochs, tw.Random(), seed) for seed in seeds]
     hand = [by_hand(one.parameters, epochs, seed) for one, seed in zip(found, seeds, strict=True)]
     means = {name: np.mean([one.accuracy for one in some]) for name, some in (("a", found), ("r", random), ("h", hand))}
-    told = f"digits, cell by Confirm(ASHA(Bayes())), {runs} full runs of {epochs} epochs, {len(seeds)} seeds"
+    told = f"digits, cell by Confirm(ASHA(Bayes(), minimum=3)), {runs} full runs of {epochs} epochs, {len(seeds)} seeds"
     yield Row(float(means["a"]), float(means["r"]), f"{told}: test accuracy beside Random()")
     yield Row(float(means["a"]), float(means["h"]), f"{told}: test accuracy beside a residual network of its size")
     sizes = [float(np.mean([one.parameters for one in some])) for some in (found, random)]
