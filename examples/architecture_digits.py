@@ -122,7 +122,7 @@ def search(runs=16, epochs=EPOCHS, method=None, seed=0, test=test_loss, space=SP
         train,
         tw.Space(getattr(space, "entries", space), {"small": is_small}),
         minimize="loss",
-        method=method or tw.Confirm(tw.ASHA(tw.Bayes(), minimum=3), share=0.3),  # the first, fast epochs say little
+        method=method or tw.Confirm(tw.ASHA(tw.Bayes(), minimum=max(epochs // 3, 1)), share=0.3),
         steps=tw.Steps(1, epochs, unit="epochs"),
         limits=limits,
         seed=seed,

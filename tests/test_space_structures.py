@@ -518,6 +518,12 @@ class TestSwitch:
     def test_says_what_is_wrong(self):
         with pytest.raises(SpaceError, match="it is derived"):
             Switch(Choice(["a", "b"]), {"n": Int(1, 2)}, {"a": ["n"], "b": []}, derived=True)
+        with pytest.raises(SpaceError, match="follows no prior"):
+            Switch(Choice(["a", "b"], prior=[1, 3]), {}, {"a": [], "b": []}, derived=True)
+        with pytest.raises(SpaceError, match="derived='yes'"):
+            Space.from_json(
+                {"s": {"type": "switch", "of": ["a"], "entries": {}, "active": [["a", []]], "derived": "yes"}}
+            )
         with pytest.raises(SpaceError, match="is not said"):
             Switch(Int(1, 2), {"x": Int(0, 1)}, {1: ["x"]})
         with pytest.raises(SpaceError, match="no entry 'y'"):

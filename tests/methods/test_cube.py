@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tunewell.contract.methods import SPACES
-from tunewell.methods.cube import cube_of
-from tunewell.space import Cell, Choice, Float, Grammar, Int, Space
+from tunewell.methods.cube import Cube, cube_of
+from tunewell.space import Blocks, Cell, Choice, Float, Grammar, Int, Space
 from tunewell.space.entry import paths_of
 from tunewell.surrogates.gp import Columns, Data, Hyperparameters, Posterior, fit
 from tunewell.surrogates.graphs import WIDTH
@@ -126,6 +126,14 @@ def test_random_programs_are_at_distance_one_however_rare_the_branch_is_that_has
     assert all(config["kind"] == "program" for config in drawn)
     columns = np.flatnonzero(cube.groups == cube.groups[cube.firsts[1]])
     assert 2 * cube.embed(cube.points(drawn))[:, columns].var(0).sum() == pytest.approx(1.0, rel=0.15)
+
+
+def test_the_scale_of_equal_structures_is_found_once(monkeypatch):
+    """Each takes a draw of the whole space."""
+    found, scale = [], Cube._scale
+    monkeypatch.setattr(Cube, "_scale", lambda *given: found.append(scale(*given)) or found[-1])
+    Cube(Space({"blocks": Blocks({"cell": Cell(3, ["none", "a"]), "net": Cell(3, ["a", "b"])}, 1, 6)}))
+    assert len(found) == 2
 
 
 def test_a_model_learns_programs_of_many_places_from_few_results():

@@ -7,7 +7,7 @@ from tunewell import Bayes
 from tunewell.contract.methods import new_study, propose
 from tunewell.methods.cube import cube_of
 from tunewell.methods.known import Known, known_goals
-from tunewell.space import Choice, Float, Int, Space
+from tunewell.space import Cell, Choice, Float, Int, Space
 from tunewell.study import Act, Goal, Result
 from tunewell.surrogates.hypervolume import hypervolume
 
@@ -38,6 +38,28 @@ def test_its_gradient_is_that_of_the_function_in_the_continuous_coordinates():
     assert value == pytest.approx([(5.09 - 1.0) / 2.0])
     assert gradient[0] == pytest.approx([0.3] + [0.0] * (gradient.size - 1), abs=1e-6)
     assert not bend.any()
+
+
+def test_operations_that_nothing_comes_through_count_where_the_space_says_so():
+    def edges(config):
+        return float(sum(value != "none" for value in config.values()))
+
+    space, rng = Space({"cell": Cell(5, ["none", "a", "b"])}, known={"edges": edges}), np.random.default_rng(0)
+    configs = [space.sample(rng) for _ in range(50)]
+    cube = cube_of(space)
+    values, _ = Known(cube, Goal("edges"), middle=0.0, size=1.0).predict(cube.embed(cube.points(configs)))
+    assert values.tolist() == [edges(config) for config in configs]
+
+
+def test_its_gradient_beside_a_structure_is_that_of_the_option_that_stands_there():
+    def number(config):
+        return config["x"] if config["cell.0-1"] == "b" else 0.0
+
+    space = Space({"x": Float(0, 1), "cell": Cell(2, ["a", "b"])}, known={"n": number})
+    cube = cube_of(space)
+    point = cube.embed(cube.points([{"x": 0.5, "cell.0-1": "b"}]))[0]
+    _, _, gradient, _ = Known(cube, Goal("n"), middle=0.0, size=1.0).predict_with_gradient(point)
+    assert gradient[0, 0] == pytest.approx(1.0)
 
 
 def test_one_objective_alone_is_modelled():

@@ -17,7 +17,7 @@ scaled as well, and keep a length-scale each; an operation that nothing comes th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Self, TypeAlias
@@ -59,11 +59,14 @@ class Cube:
         self.firsts = np.cumsum([0, *blocks])[:-1] if blocks else np.zeros(0, dtype=int)
         self._scales = np.ones(len(own))
         groups = np.concatenate([own, behind])
+        scales: dict[Hashable, float] = {}
         for structure in self._structures:
             columns = np.flatnonzero(np.isin(own, structure.places))
-            if structure.used is None:
+            if structure.together:
                 groups[columns] = groups[columns[0]]
-            self._scales[columns] = self._scale(structure, columns)
+            if structure.kind not in scales:
+                scales[structure.kind] = self._scale(structure, columns)
+            self._scales[columns] = scales[structure.kind]
         self.groups = np.unique(groups, return_inverse=True)[1].astype(np.intp)
         self.count = int(self.groups.max(initial=-1)) + 1
         self.movable = np.array([size != 1 for size in self.sizes], dtype=bool)
@@ -192,7 +195,7 @@ class Cube:
 class _Structure:
     """A structure among the coordinates: the `places` (e,) of its entries there, what each option of them stands for,
     `codes` (e, k), negative for nothing, and how contents (n, e) are `turned` into columns (n, WIDTH). Which of the
-    contents are `used` (n, e); left out: all.
+    contents are `used` (n, e); left out: all. `together`: its places have one length-scale.
     """
 
     places: Groups
@@ -200,6 +203,12 @@ class _Structure:
     codes: Groups
     turned: Callable[[Groups], Array]
     used: Callable[[Groups], Flags] | None = None
+    together: bool = False
+
+    @property
+    def kind(self) -> Hashable:
+        """What equal structures share, such as those of several blocks."""
+        return self.codes.shape, self.codes.tobytes(), str(getattr(self.turned, "keywords", ""))
 
     @classmethod
     def of(
@@ -208,6 +217,7 @@ class _Structure:
         contents: Mapping[int, Mapping[Any, int]],
         turned: Callable[[Groups], Array],
         used: Callable[[Groups], Flags] | None = None,
+        together: bool = False,
     ) -> Self:
         """That of the entries at some places, with what each of their options stands for."""
         axes: list[Any] = [space.axes[place] for place in contents]
@@ -215,7 +225,7 @@ class _Structure:
         codes = np.full((len(axes), sizes.max()), -1)
         for row, axis, meant in zip(codes, axes, contents.values(), strict=True):
             row[: axis.size] = [meant.get(value, -1) for value in axis.values]
-        return cls(np.array(list(contents)), sizes, codes, turned, used)
+        return cls(np.array(list(contents)), sizes, codes, turned, used, together)
 
     def features(self, points: Array) -> Array:
         """Its columns (n, WIDTH) of points (n, d); all 0 where it is inactive."""
@@ -246,12 +256,14 @@ def _structures_of(space: Space) -> list[_Structure]:
 
 
 def _cell(space: Space, places: Mapping[str, int], path: str, cell: Graph) -> _Structure:
-    """The graph of a cell: operations are numbered, and none is no edge."""
+    """The graph of a cell: operations are numbered, and none is no edge. A number that the space knows may count what
+    nothing comes through.
+    """
     words = dict.fromkeys(word for edge in cell.edges for word in cell.options(edge) if word != cell.none)
     meant = {word: number for number, word in enumerate(words)}
     at = [places[inner] for inner in paths_of(path, cell)]
     turned, used = partial(subtree_features, edges=cell.edges), partial(used_places, edges=cell.edges)
-    return _Structure.of(space, dict.fromkeys(at, meant), turned, used)
+    return _Structure.of(space, dict.fromkeys(at, meant), turned, None if space.known else used)
 
 
 def _program(space: Space, places: Mapping[str, int], tree: Derivation) -> _Structure:
@@ -266,7 +278,7 @@ def _program(space: Space, places: Mapping[str, int], tree: Derivation) -> _Stru
         axis: Any = space.axes[places[place.path]]
         meant[places[place.path]] = {text: crc32(f"{place.symbol} {text}".encode()) for text in axis.values}
     turned = partial(derivation_features, above=above, orders=[place.order for place in there])
-    return _Structure.of(space, meant, turned)
+    return _Structure.of(space, meant, turned, together=True)
 
 
 def _reflected(points: Array) -> Array:

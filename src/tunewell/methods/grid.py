@@ -34,6 +34,7 @@ class Grid:
     the others); the options of a Choice are all taken. `order`: "listed", the entry written last changing fastest, or
     "spread", an order drawn from the study's seed in which any first part covers the space, for budgets smaller than
     the grid. Left out are points that violate a constraint of the space, and configs that the study has asked for.
+    Raises SpaceError where 100,000 points in a row are left out, but for those that were asked for.
     """
 
     levels: Any = 5

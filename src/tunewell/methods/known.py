@@ -55,7 +55,9 @@ class Known:
         """
         columns = self.cube.firsts[self.cube.smooth]
         steps = np.eye(len(point))[columns] * _STEP
-        below, above = np.clip(point - steps, 0.0, 1.0), np.clip(point + steps, 0.0, 1.0)
+        below, above = point - steps, point + steps
+        for moved in (below, above):
+            moved[:, columns] = np.clip(moved[:, columns], 0.0, 1.0)  # others may be longer: the places of structures
         value, *values = self.predict(np.vstack([point, below, above]))[0]
         low, high = np.split(np.array(values), 2)
         gradient = np.zeros((1, len(point)))

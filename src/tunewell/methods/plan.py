@@ -44,7 +44,7 @@ def first_allowed(study: Study, points: Iterable[tuple[int, Config]], but: Set[s
         if known > _TRIES + len(but):
             raise SpaceError(
                 f"{_TRIES} points in a row are configs that mean the same, such as cells in which nothing is joined",
-                hint='Grid(order="spread") mixes them with the others; Random(), LocalSearch() or Bayes() ask for few.',
+                hint='A Grid with order="spread" mixes them with others; Random() or Bayes() ask for few.',
             )
         if violations > _TRIES:
             raise SpaceError(

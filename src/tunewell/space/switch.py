@@ -45,8 +45,12 @@ class Switch(Entry):
         for value in values:
             if value not in self.active:
                 raise SpaceError(f"Switch: what is active with {value!r} is not said", hint="A list of names, or [].")
+        if not isinstance(self.derived, bool):
+            raise SpaceError(f"Switch: derived={self.derived!r}", hint="True or False.")
         if self.derived and not all(isinstance(below, Switch) and below.derived for below in self.entries.values()):
             raise SpaceError("Switch: it is derived, and what is below is not", hint="Leave out derived.")
+        if self.derived and getattr(self.of, "prior", None) is not None:
+            raise SpaceError("Switch: what is derived follows no prior", hint="Leave out the prior, or derived.")
 
     def narrowed(self, values: Sequence[Any]) -> Switch:
         return self.with_part(self.of.narrowed(values), self.entries)
