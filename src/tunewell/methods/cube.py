@@ -81,7 +81,9 @@ class Cube:
         return None
 
     def _scale(self, structure: _Structure, columns: Groups) -> float:
-        """What brings two random programs, by the columns of their places, to a squared distance of 1 on average."""
+        """What brings two random structures of a kind, by the columns of their places, to a squared distance of 1 on
+        average.
+        """
         units = np.random.default_rng(0).random((_DRAWN, len(self.sizes)))
         above = self.parents[structure.places[0]]
         while above is not None:  # the branch that has the program, or most of those drawn would have none

@@ -29,12 +29,13 @@ _ROUNDS = 2
 _ROUNDS_OF_CELLS = 1
 """With a second round the searches of `benchmarks.nas` on other seeds were no better."""
 _FIRST = np.uint64(4)
-"""The label of the first operation or production."""
+"""The label of the first operation or production; any other would do as well, with other features."""
 
 
 def subtree_features(operations: Numbers, edges: Sequence[Place]) -> Array:
     """The counts of the operations, and of each with those directly before it, as columns (n, 64) of length 1/sqrt(2):
-    graphs without a common operation are far apart (at squared distance 1, but for the output), isomorphic ones at 0.
+    isomorphic graphs are at squared distance 0, others at most at 1, the farther apart the less they have in common,
+    but for labels that happen to share a column.
 
     `operations` (n, e): the number of the operation on each edge, negative where there is no edge; `edges`: (source,
     target), the source before the target, or the same node twice for an operation of its own; the first node is the
