@@ -29,6 +29,14 @@ def test_what_was_spent_is_that_of_the_log():
     assert f"{failed} of 20 trials" in said(study, "What was not established")
 
 
+def test_how_often_the_method_was_changed_is_told():
+    study = opened()
+    study.commit(Act("change", {"method": "Random()"}))
+    assert ", changed 1 time." in said(study, "What was searched")
+    study.commit(Act("change", {"method": "Random()"}))
+    assert ", changed 2 times." in said(study, "What was searched")
+
+
 def test_a_result_measured_once_is_not_called_an_estimate():
     study = opened()
     say_done(study, study.space.default(), 1.0)

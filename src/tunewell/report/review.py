@@ -76,7 +76,7 @@ def _searched(study: Study) -> Iterator[str]:
     rules = len(study.space.constraints)
     yield f"Goal: {text.goals(study.goals)}." + (f" {rules} constraints on configs." if rules else "")
     changes = [act for act in study.acts("change") if "method" in act.data]
-    before = f", changed {len(changes)} times" if changes else ""
+    before = f", changed {text.count(len(changes), 'times')}" if changes else ""
     yield f"Method: {text.method_of(study)}{before}."
 
 
